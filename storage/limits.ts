@@ -1,0 +1,80 @@
+/**
+ * The storage engine's limits and sizes, each with the reason for its value.
+ *
+ * Those that shape what is on disk (marked "format") change only together with a format version, docs/formats/storage.md
+ * and the golden bytes.
+ */
+
+/** Partitions of the keyspace (format); the protocol's PARTITION_COUNT. */
+export const PARTITION_COUNT = 4096;
+
+/** Unit of the device, of LMDB and of the journal: what a device or a kernel never tears is at most this (format). */
+export const PAGE_BYTES = 4096;
+
+// Records
+
+/** Header of a record, a multiple of 8 so that key and payload stay aligned (format). */
+export const RECORD_HEADER_BYTES = 48;
+/** One encoded entity key; the protocol's ENTITY_KEY_BYTES_MAX. */
+export const RECORD_KEY_BYTES_MAX = 1024;
+/** One encoded row; the protocol's ROW_BYTES_MAX. */
+export const RECORD_PAYLOAD_BYTES_MAX: number = 1024 * 1024;
+/** The largest record: what a block of its own and a journal frame must be able to hold. */
+export const RECORD_BYTES_MAX: number = RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX + RECORD_PAYLOAD_BYTES_MAX;
+/** Group ids that records may carry: 12 bits of a block key and of an index entry, 0 is ours. */
+export const RECORD_GROUP_MAX = 4095;
+/** LSNs of one partition: the index entry has 39 bits; at a million writes a second, six years (format). */
+export const LSN_MAX: number = 2 ** 39 - 1;
+
+// Journal
+
+/** One segment file (format): large enough that rolling is rare, small enough that recycling follows a flush closely. */
+export const JOURNAL_SEGMENT_BYTES: number = 32 * 1024 * 1024;
+/** Header of a frame: one 64-byte cache line (format). */
+export const JOURNAL_FRAME_HEADER_BYTES = 64;
+/** One frame, header included: eight of the largest rows; a segment's unused tail stays below a quarter of it. */
+export const JOURNAL_FRAME_BYTES_MAX: number = 8 * 1024 * 1024;
+/** Flushed segments kept for reuse: two cover the 64 MiB that one write buffer's flush gives back at once. */
+export const JOURNAL_SPARE_SEGMENTS_MAX = 2;
+
+// Write buffer
+
+/** Records wait in DRAM up to here before they are flushed. */
+export const WRITE_BUFFER_BYTES_DEFAULT: number = 64 * 1024 * 1024;
+/** One chunk of write-buffer memory: four of the largest records; an offset of 19 bits in units of 8 bytes. */
+export const BUFFER_CHUNK_BYTES: number = 4 * 1024 * 1024;
+/** Chunks that 13 bits of a place can name: 32 GiB. */
+export const BUFFER_CHUNKS_MAX = 8192;
+/** Empty chunks kept: what one flush gives back is what the next 64 MiB of writes need. */
+export const BUFFER_CHUNKS_SPARE_MAX = 16;
+/** First size of a write buffer's columns; they double from there. */
+export const WRITE_BUFFER_RECORDS_MIN = 4096;
+
+// Blocks
+
+/** LMDB's header in front of a large value's first page (format). */
+export const LMDB_PAGE_HEADER_BYTES = 24;
+/** One block (format): with LMDB's page header exactly one overflow page; 8 bytes more and the file doubles. */
+export const BLOCK_BYTES: number = PAGE_BYTES - LMDB_PAGE_HEADER_BYTES;
+/** Header of a block (format). */
+export const BLOCK_HEADER_BYTES = 48;
+
+// Block cache
+
+/** Frames of the block cache are carved out of buffers of this size: 4096 pages each. */
+export const CACHE_ARENA_BYTES: number = 16 * 1024 * 1024;
+/** Memory for blocks in DRAM unless told otherwise. */
+export const CACHE_BYTES_DEFAULT: number = 256 * 1024 * 1024;
+
+// Index
+
+/** One index entry: half a cache line. */
+export const INDEX_ENTRY_BYTES = 32;
+/** Unit in which a partition's table grows: 32 entries. */
+export const INDEX_PAGE_BYTES = 1024;
+/** Index pages are carved out of buffers of this size. */
+export const INDEX_SLAB_BYTES: number = 64 * 1024 * 1024;
+/** A table grows before more than this share of its entries is used: longer probes cost more than the memory saves. */
+export const INDEX_LOAD_MAX = 0.85;
+/** A table grows by a quarter: 32 / 0.85 × 1.25 = 47.1 bytes a row at the worst row count. */
+export const INDEX_GROWTH = 1.25;

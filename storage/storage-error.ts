@@ -1,0 +1,45 @@
+/**
+ * The one error class of storage/: what the disk or a request did wrong, by a code of a closed union.
+ *
+ * The codes are a subset of the protocol's error codes; server/ alone turns them into the wire's numbers. A missing
+ * key is a result and never an error; a broken invariant of ours is an `assert` and never a StorageError.
+ */
+
+export type StorageErrorCode =
+  | 'KEY_TOO_LARGE'
+  | 'ROW_TOO_LARGE'
+  | 'EVENT_TIME_INVALID'
+  | 'EVENT_TIME_IN_FUTURE'
+  | 'TOO_LATE'
+  | 'LIMIT_EXCEEDED'
+  | 'NOT_OWNER'
+  | 'OVERLOADED'
+  | 'SHUTTING_DOWN'
+  | 'STORAGE_FULL'
+  | 'MEMORY_FULL'
+  | 'BLOCK_CORRUPT'
+  | 'INTERNAL'
+  | 'DATA_DIRECTORY_LOCKED'
+  | 'DATA_DIRECTORY_NEWER'
+  | 'DATA_DIRECTORY_INVALID'
+  | 'SHARD_COUNT_MISMATCH'
+  | 'JOURNAL_CORRUPT';
+
+/** Codes after which the same request may succeed, since it was certainly not applied. */
+const RETRYABLE: ReadonlySet<StorageErrorCode> = new Set<StorageErrorCode>([
+  'NOT_OWNER',
+  'OVERLOADED',
+  'SHUTTING_DOWN',
+]);
+
+export class StorageError extends Error {
+  readonly code: StorageErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: StorageErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'StorageError';
+    this.code = code;
+    this.retryable = RETRYABLE.has(code);
+  }
+}
