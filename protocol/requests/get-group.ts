@@ -1,0 +1,35 @@
+/**
+ * GET_GROUP: one group's schema by name.
+ *
+ *   request {name}   response {group}
+ */
+
+import type { ByteWriter } from '../byte-writer.ts';
+import type { Frame } from '../frame-decoder.ts';
+import type { RequestOptions } from '../frame-header.ts';
+import { OPERATIONS } from '../operation.ts';
+import type { GroupSchema } from '../schema.ts';
+import { validateGroupName, validateSchema } from '../schema-validation.ts';
+import {
+  decodeControlRequest,
+  decodeControlResponse,
+  encodeControlRequest,
+  encodeControlResponse,
+} from './control.ts';
+
+export function encodeGetGroupRequest(writer: ByteWriter, options: RequestOptions, name: string): void {
+  encodeControlRequest(writer, OPERATIONS.GET_GROUP, options, { name });
+}
+
+/** The group's name. */
+export function decodeGetGroupRequest(frame: Frame): string {
+  return validateGroupName(decodeControlRequest(frame)['name']);
+}
+
+export function encodeGetGroupResponse(writer: ByteWriter, correlationId: number, group: GroupSchema): void {
+  encodeControlResponse(writer, OPERATIONS.GET_GROUP, correlationId, { group });
+}
+
+export function decodeGetGroupResponse(frame: Frame): GroupSchema {
+  return validateSchema(decodeControlResponse(frame)['group']);
+}

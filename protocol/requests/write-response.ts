@@ -1,0 +1,66 @@
+/**
+ * What PUT and DELETE answer, one result a row in the request's order:
+ *
+ *   0 u32 count | 4 u32 0 | 8 u8 result[count], padded to 8 | u64 lsn[count]
+ *
+ * APPLIED: the row is the latest now. SUPERSEDED: an event as new or newer is there; this one is kept as history.
+ */
+
+import type { ByteWriter } from '../byte-writer.ts';
+import type { Frame } from '../frame-decoder.ts';
+import { beginResponse, endFrame, responseBody } from '../frame-header.ts';
+import { readUint64, writeInt64 } from '../int64.ts';
+import { ProtocolError } from '../protocol-error.ts';
+import { align8 } from '../row-layout.ts';
+
+export const RESULT_APPLIED = 0;
+export const RESULT_SUPERSEDED = 1;
+
+const FIXED_BYTES = 8;
+
+export interface WriteResponse {
+  /** RESULT_APPLIED or RESULT_SUPERSEDED, by row. */
+  results: Uint8Array;
+  lsns: Float64Array;
+}
+
+/** `operation` is PUT or DELETE. `results` and `lsns` may be longer than `count`. */
+export function encodeWriteResponse(
+  writer: ByteWriter,
+  operation: number,
+  correlationId: number,
+  count: number,
+  results: Uint8Array,
+  lsns: ArrayLike<number>,
+): void {
+  const start = beginResponse(writer, operation, correlationId);
+  const lsnsAt = align8(FIXED_BYTES + count);
+  const body = writer.reserve(lsnsAt + 8 * count);
+  const { bytes, view } = writer;
+  view.setUint32(body, count, true);
+  for (let row = 0; row < count; row++) {
+    bytes[body + FIXED_BYTES + row] = results[row]!;
+    writeInt64(view, body + lsnsAt + 8 * row, lsns[row]!);
+  }
+  endFrame(writer, start);
+}
+
+export function decodeWriteResponse(frame: Frame): WriteResponse {
+  const body = responseBody(frame);
+  const space = frame.end - body;
+  const count = space < FIXED_BYTES ? 0 : frame.view.getUint32(body, true);
+  if (
+    count === 0 ||
+    align8(FIXED_BYTES) + 9 * count > space ||
+    align8(FIXED_BYTES + count) + 8 * count !== space
+  ) {
+    throw new ProtocolError(
+      'MALFORMED_REQUEST',
+      `a write answer for ${count} rows does not fit its ${space} bytes`,
+    );
+  }
+  const lsnsAt = body + align8(FIXED_BYTES + count);
+  const lsns = new Float64Array(count);
+  for (let row = 0; row < count; row++) lsns[row] = readUint64(frame.view, lsnsAt + 8 * row);
+  return { results: frame.bytes.slice(body + FIXED_BYTES, body + FIXED_BYTES + count), lsns };
+}

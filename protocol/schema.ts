@@ -1,0 +1,105 @@
+/**
+ * Schemas: what a feature group is made of, as client, server and catalog all hold it.
+ *
+ * A GroupSpec is what a user asks for; a GroupSchema is what the cluster made of it: with an id, feature ids, a
+ * version and a creation time. Both travel as MessagePack maps with exactly these field names.
+ * Checking them is schema-validation.ts; what a type looks like in bytes is row-layout.ts and key-codec.ts.
+ */
+
+export type KeyType = 'int64' | 'string' | 'bytes' | 'uuid' | 'timestamp';
+
+/** Types whose values have one fixed width, and so may be items of a list beside 'string'. */
+export type ScalarType = 'bool' | 'int8' | 'int16' | 'int32' | 'int64' | 'float32' | 'float64' | 'timestamp';
+
+export type ListItemType = ScalarType | 'string';
+
+export type FeatureType = ScalarType | 'string' | 'bytes' | 'vector' | 'list' | 'msgpack';
+
+export const KEY_TYPES: readonly KeyType[] = ['int64', 'string', 'bytes', 'uuid', 'timestamp'];
+
+export const SCALAR_TYPES: readonly ScalarType[] = [
+  'bool',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'float32',
+  'float64',
+  'timestamp',
+];
+
+export const LIST_ITEM_TYPES: readonly ListItemType[] = [...SCALAR_TYPES, 'string'];
+
+export const FEATURE_TYPES: readonly FeatureType[] = [
+  ...SCALAR_TYPES,
+  'string',
+  'bytes',
+  'vector',
+  'list',
+  'msgpack',
+];
+
+export const EVENT_TIME_NAME_DEFAULT = 'event_time';
+
+export interface KeyColumn {
+  name: string;
+  type: KeyType;
+}
+
+/** A feature as a user asks for it. */
+export interface FeatureSpec {
+  name: string;
+  type: FeatureType;
+  /** Items of a vector; only there. */
+  length?: number;
+  /** Type of a list's items; only there. */
+  item?: ListItemType;
+}
+
+export interface Feature extends FeatureSpec {
+  /** From 1, unique in the group, never reused after a feature is dropped. */
+  id: number;
+}
+
+/** What CREATE_GROUP carries. */
+export interface GroupSpec {
+  name: string;
+  key: KeyColumn[];
+  features: FeatureSpec[];
+  /** The column under which rows carry their event time; 'event_time' by default. */
+  eventTimeName?: string;
+  /** Rows older than this, by event time, are missing; 0 or absent: they stay. */
+  ttlSeconds?: number;
+  /** How far back history is kept; 0 or absent: all of it. */
+  retentionSeconds?: number;
+}
+
+export interface GroupSchema {
+  id: number;
+  name: string;
+  /** The schema version that rows carry, from 1. */
+  version: number;
+  key: KeyColumn[];
+  features: Feature[];
+  eventTimeName: string;
+  /** 0: rows do not expire. */
+  ttlSeconds: number;
+  /** 0: all history is kept. */
+  retentionSeconds: number;
+  createdAtMicros: number;
+}
+
+/** The schema of a new group: feature ids from 1 in the order given, schema version 1. The spec has been validated. */
+export function schemaFromSpec(spec: GroupSpec, id: number, nowMicros: number): GroupSchema {
+  return {
+    id,
+    name: spec.name,
+    version: 1,
+    key: spec.key.map((column) => ({ name: column.name, type: column.type })),
+    features: spec.features.map((feature, index) => ({ id: index + 1, ...feature })),
+    eventTimeName: spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT,
+    ttlSeconds: spec.ttlSeconds ?? 0,
+    retentionSeconds: spec.retentionSeconds ?? 0,
+    createdAtMicros: nowMicros,
+  };
+}
