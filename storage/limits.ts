@@ -5,8 +5,10 @@
  * and the golden bytes.
  */
 
-/** Partitions of the keyspace (format); the protocol's PARTITION_COUNT. */
-export const PARTITION_COUNT = 4096;
+import { ENTITY_KEY_BYTES_MAX, GROUPS_MAX, ROW_BYTES_MAX } from '../protocol/index.ts';
+
+/** Partitions of the keyspace (format). */
+export { PARTITION_COUNT } from '../protocol/index.ts';
 
 /** Unit of the device, of LMDB and of the journal: what a device or a kernel never tears is at most this (format). */
 export const PAGE_BYTES = 4096;
@@ -15,14 +17,14 @@ export const PAGE_BYTES = 4096;
 
 /** Header of a record, a multiple of 8 so that key and payload stay aligned (format). */
 export const RECORD_HEADER_BYTES = 48;
-/** One encoded entity key; the protocol's ENTITY_KEY_BYTES_MAX. */
-export const RECORD_KEY_BYTES_MAX = 1024;
-/** One encoded row; the protocol's ROW_BYTES_MAX. */
-export const RECORD_PAYLOAD_BYTES_MAX: number = 1024 * 1024;
+/** One encoded entity key: what the protocol admits. */
+export const RECORD_KEY_BYTES_MAX: number = ENTITY_KEY_BYTES_MAX;
+/** One encoded row: what the protocol admits. */
+export const RECORD_PAYLOAD_BYTES_MAX: number = ROW_BYTES_MAX;
 /** The largest record: what a block of its own and a journal frame must be able to hold. */
 export const RECORD_BYTES_MAX: number = RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX + RECORD_PAYLOAD_BYTES_MAX;
 /** Group ids that records may carry: 12 bits of a block key and of an index entry, 0 is ours. */
-export const RECORD_GROUP_MAX = 4095;
+export const RECORD_GROUP_MAX: number = GROUPS_MAX;
 /** LSNs of one partition: the index entry has 39 bits; at a million writes a second, six years (format). */
 export const LSN_MAX: number = 2 ** 39 - 1;
 
@@ -49,6 +51,26 @@ export const BUFFER_CHUNKS_MAX = 8192;
 export const BUFFER_CHUNKS_SPARE_MAX = 16;
 /** First size of a write buffer's columns; they double from there. */
 export const WRITE_BUFFER_RECORDS_MIN = 4096;
+
+/** One group commit: about a millisecond of device time, and of applying small rows, a turn. */
+export const WRITE_GROUP_BYTES_MAX: number = 1024 * 1024;
+/** Writers are asked to hold back from here on: enough to keep the next few group commits full. */
+export const WRITE_PRESSURE_BYTES: number = 8 * 1024 * 1024;
+/** Accepted and not yet durable: beyond this writes are refused. Two of the largest requests and what pressure allows. */
+export const WRITE_QUEUE_BYTES_MAX: number = 40 * 1024 * 1024;
+/** Journal held before a flush begins although the write buffer has room: single small rows take 4 KiB each in it. */
+export const JOURNAL_BYTES_MAX: number = 256 * 1024 * 1024;
+
+// Flush and recovery
+
+/** Blocks written in one transaction of a flush: 1 MiB, a millisecond of packing. */
+export const FLUSH_STEP_PAGES = 256;
+/** Partitions ordered in one turn of a flush: 64 MiB of small records over 4096 partitions are 100,000 records a turn. */
+export const FLUSH_ORDER_PARTITIONS = 256;
+/** Index entries pointed at their blocks in one turn: about a millisecond. */
+export const FLUSH_SWAP_RECORDS = 4096;
+/** Blocks read in one turn of the rebuild: 16 MiB, tens of milliseconds, while nobody is served yet. */
+export const RECOVERY_STRETCH_BLOCKS = 4096;
 
 // Blocks
 

@@ -4,8 +4,10 @@
  * The codes are a subset of the protocol's error codes; server/ alone turns them into the wire's numbers. A missing
  * key is a result and never an error; a broken invariant of ours is an `assert` and never a StorageError.
  */
+import { ERROR_CODES, type ErrorCodeName } from '../protocol/index.ts';
 
-export type StorageErrorCode =
+export type StorageErrorCode = Extract<
+  ErrorCodeName,
   | 'KEY_TOO_LARGE'
   | 'ROW_TOO_LARGE'
   | 'EVENT_TIME_INVALID'
@@ -23,14 +25,8 @@ export type StorageErrorCode =
   | 'DATA_DIRECTORY_NEWER'
   | 'DATA_DIRECTORY_INVALID'
   | 'SHARD_COUNT_MISMATCH'
-  | 'JOURNAL_CORRUPT';
-
-/** Codes after which the same request may succeed, since it was certainly not applied. */
-const RETRYABLE: ReadonlySet<StorageErrorCode> = new Set<StorageErrorCode>([
-  'NOT_OWNER',
-  'OVERLOADED',
-  'SHUTTING_DOWN',
-]);
+  | 'JOURNAL_CORRUPT'
+>;
 
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
@@ -40,6 +36,6 @@ export class StorageError extends Error {
     super(message, options);
     this.name = 'StorageError';
     this.code = code;
-    this.retryable = RETRYABLE.has(code);
+    this.retryable = ERROR_CODES[code].retryable;
   }
 }

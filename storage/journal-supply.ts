@@ -1,0 +1,140 @@
+/**
+ * The supply of journal segments: files ready to be written, prepared ahead and made from what a flush gave back.
+ *
+ *   recycled file ──rename──┐
+ *                           ├─▶ header written ─▶ ready ─▶ taken by the journal
+ *   new file of zeros ──────┘
+ *
+ * I1  A segment handed out has its final name, its full size and a durable header of this incarnation.
+ * I2  At most one segment is ready or in preparation, and at most JOURNAL_SPARE_SEGMENTS_MAX recycled files wait; a
+ *     recycled file beyond that is removed.
+ * I3  A recycled file keeps its old name while it waits: a crash leaves nothing half done, since all its frames lie
+ *     below the checkpoint.
+ *
+ * When a segment is needed, and which files may be recycled, is the journal's business.
+ */
+import { strict as assert } from 'node:assert';
+import type { Disk, DiskFile } from './environment.ts';
+import type { SegmentFile } from './journal-segment.ts';
+import {
+  encodeSegmentHeader,
+  type Incarnation,
+  segmentName,
+  UNFINISHED_SEGMENT_NAME,
+} from './journal-segment.ts';
+import { JOURNAL_SPARE_SEGMENTS_MAX } from './limits.ts';
+
+export interface ReadySegment {
+  readonly sequence: number;
+  readonly path: string;
+  readonly file: DiskFile;
+}
+
+export type SegmentTaker = (error: Error | null, segment: ReadySegment | null) => void;
+
+export interface SupplyOptions {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly segmentBytes: number;
+  readonly incarnation: Incarnation;
+  readonly chainStart: number;
+  readonly firstSequence: number;
+}
+
+export class SegmentSupply {
+  /** Why the last preparation failed; null once one has succeeded. */
+  error: Error | null = null;
+  private readonly options: SupplyOptions;
+  private readonly spares: string[] = [];
+  private nextSequence: number;
+  private ready: ReadySegment | null = null;
+  private preparation: Promise<void> | null = null;
+  private taker: SegmentTaker | null = null;
+
+  constructor(options: SupplyOptions) {
+    this.options = options;
+    this.nextSequence = options.firstSequence;
+  }
+
+  /** Starts making the next segment, unless one is ready or under way. Renames a file and syncs its directory first. */
+  prepare(): void {
+    if (this.ready !== null || this.preparation !== null) return;
+    this.preparation = this.makeReady();
+  }
+
+  /** Hands over the ready segment, at once or when its preparation ends. One taker at a time. */
+  take(taker: SegmentTaker): void {
+    assert(this.taker === null, 'one segment is taken at a time');
+    const { ready } = this;
+    if (ready !== null) {
+      this.ready = null;
+      taker(null, ready);
+      return;
+    }
+    this.taker = taker;
+    this.prepare();
+  }
+
+  /** Takes back a file that nobody needs any more. One of another size (cut short by a crash or a copy) is no spare. */
+  recycle(segment: SegmentFile): void {
+    const isWhole = segment.sizeBytes === this.options.segmentBytes;
+    if (isWhole && this.spares.length < JOURNAL_SPARE_SEGMENTS_MAX) this.spares.push(segment.path);
+    else this.options.disk.remove(segment.path);
+    if (this.error !== null) this.prepare();
+  }
+
+  /** Waits for the preparation under way and closes what is ready. */
+  async close(): Promise<void> {
+    if (this.preparation !== null) await this.preparation;
+    this.ready?.file.close();
+    this.ready = null;
+  }
+
+  private async makeReady(): Promise<void> {
+    let error: Error | null = null;
+    let segment: ReadySegment | null = null;
+    try {
+      segment = await this.makeSegment();
+    } catch (caught) {
+      error = caught as Error;
+    }
+    this.preparation = null;
+    this.error = error;
+    const { taker } = this;
+    this.taker = null;
+    if (taker !== null) taker(error, segment);
+    else this.ready = segment;
+  }
+
+  private async makeSegment(): Promise<ReadySegment> {
+    const { disk, directory, segmentBytes, incarnation, chainStart } = this.options;
+    // A sequence whose preparation failed is never used again: part of its header may be on disk.
+    const sequence = this.nextSequence++;
+    const path = `${directory}/${segmentName(sequence)}`;
+    const file = await this.makeFile(path);
+    const page = encodeSegmentHeader({ sequence, segmentBytes, incarnation, chainStart });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        file.writev([page], 0, (error) => (error === null ? resolve() : reject(error)));
+      });
+    } catch (error) {
+      file.close();
+      disk.remove(path);
+      throw error;
+    }
+    return { sequence, path, file };
+  }
+
+  private async makeFile(path: string): Promise<DiskFile> {
+    const { disk, directory, segmentBytes } = this.options;
+    const spare = this.spares.pop();
+    if (spare !== undefined) {
+      disk.rename(spare, path);
+      return disk.openDurable(path);
+    }
+    const unfinished = `${directory}/${UNFINISHED_SEGMENT_NAME}`;
+    const file = await disk.createDurable(unfinished, segmentBytes);
+    disk.rename(unfinished, path);
+    return file;
+  }
+}
