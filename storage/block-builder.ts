@@ -51,7 +51,7 @@ export interface BuiltBlock {
 
 export class BlockBuilder {
   private readonly level: number;
-  private flushNumber: number;
+  private flushNumber = 0;
   private readonly blocks: BuiltBlock[] = [];
   private readonly buffers: Arena[] = [];
   private buffersUsed = 0;
@@ -70,9 +70,9 @@ export class BlockBuilder {
   private readonly digests: Uint32Array = new Uint32Array(4);
   private readonly checksum: Uint32Array = new Uint32Array(2);
 
-  constructor(options: { level: number; flushNumber: number }) {
-    this.level = options.level;
-    this.flushNumber = options.flushNumber;
+  /** `reset` comes before the first record: it gives the flush number. */
+  constructor(level: number) {
+    this.level = level;
   }
 
   /** The block that the last appended record went into. */
@@ -80,9 +80,9 @@ export class BlockBuilder {
     return this.blocks.length - (this.arena === undefined ? 1 : 0);
   }
 
-  /** Pages that the blocks so far take on disk, the open one included: what a step is bounded by. */
-  get pages(): number {
-    return this.pageCount;
+  /** Bytes that the blocks so far take on disk, the open one included: what a step is bounded by. */
+  get bytes(): number {
+    return this.pageCount * PAGE_BYTES;
   }
 
   /** Copies one record in; returns its byte offset in the block `blockIndex`. */
