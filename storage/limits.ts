@@ -63,8 +63,8 @@ export const JOURNAL_BYTES_MAX: number = 256 * 1024 * 1024;
 
 // Flush and recovery
 
-/** Blocks written in one transaction of a flush: 1 MiB, a millisecond of packing. */
-export const FLUSH_STEP_PAGES = 256;
+/** Blocks written in one transaction of a flush: a millisecond of packing. */
+export const FLUSH_STEP_BYTES: number = 1024 * 1024;
 /** Partitions ordered in one turn of a flush: 64 MiB of small records over 4096 partitions are 100,000 records a turn. */
 export const FLUSH_ORDER_PARTITIONS = 256;
 /** Index entries pointed at their blocks in one turn: about a millisecond. */

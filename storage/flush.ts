@@ -1,0 +1,164 @@
+/**
+ * Moves a sealed write buffer into level-0 blocks.
+ *
+ *   1  order the records by group, partition, LSN                         flush-order.ts
+ *   2  step by step: pack about 1 MiB of blocks, write them and their directory in one transaction
+ *   3  the last step's transaction also records the checkpoint: flush number and journal position
+ *   4  point the index entries that still name the write buffer at the blocks; give the memory back
+ *   5  recycle the journal below the checkpoint
+ *
+ * I1  Until 3 is durable nothing refers to the new blocks: a crash leaves blocks above the recorded flush number,
+ *     which recovery deletes, and a journal that still has everything.
+ * I2  Between 3 and 4 both places of a record are readable, and a scan takes exactly one of them: `flushNumber`
+ *     rises with 3, and from then on the sealed buffer is no longer handed out.
+ * I3  One flush at a time. Each turn of the event loop does one bounded step.
+ */
+import { strict as assert } from 'node:assert';
+import { LEVEL_ZERO } from './block.ts';
+import { BlockBuilder } from './block-builder.ts';
+import {
+  CHECKPOINT_KEY_HI,
+  CHECKPOINT_KEY_LO,
+  LEVEL_ZERO_DIRECTORY_KEY_HI,
+  LEVEL_ZERO_KEY_HI,
+} from './block-key.ts';
+import type { BlockStore, BlockWrite } from './block-store.ts';
+import { type BufferChunks, placeOffset, placeSlot } from './buffer-chunks.ts';
+import { type Checkpoint, encodeCheckpoint } from './checkpoint.ts';
+import { flushOrder } from './flush-order.ts';
+import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import type { IndexTable } from './index-table.ts';
+import { encodeDirectory } from './level-zero-directory.ts';
+import { FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
+import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
+import type { WriteBuffer } from './write-buffer.ts';
+
+const PARTITION_MASK = 4095;
+
+export interface FlushOptions {
+  readonly shardCount: number;
+  readonly localPartitionCount: number;
+  readonly store: BlockStore;
+  readonly chunks: BufferChunks;
+  readonly index: IndexTable;
+  readonly checkpoint: Checkpoint;
+  /** Resolves in a later turn of the event loop. */
+  readonly pause: () => Promise<void>;
+}
+
+/** Where each record of the buffer went, by record number. */
+interface NewPlaces {
+  readonly sequence: Uint32Array;
+  readonly offset: Uint16Array;
+}
+
+export class Flush {
+  /** What the store holds on disk. */
+  checkpoint: Checkpoint;
+  private readonly options: FlushOptions;
+  private readonly builder: BlockBuilder = new BlockBuilder(LEVEL_ZERO);
+
+  constructor(options: FlushOptions) {
+    this.options = options;
+    this.checkpoint = options.checkpoint;
+  }
+
+  /**
+   * Writes the buffer, whose records are all those between the last checkpoint and `journalPosition`. Calls
+   * `onCheckpoint` in the turn in which the checkpoint is known to be durable. Rejects on any write error.
+   */
+  async run(buffer: WriteBuffer, journalPosition: number, onCheckpoint: () => void): Promise<void> {
+    const order = await flushOrder(buffer, this.options.localPartitionCount, this.options.pause);
+    const places: NewPlaces = {
+      sequence: new Uint32Array(buffer.count),
+      offset: new Uint16Array(buffer.count),
+    };
+    const checkpoint = await this.writeBlocks(buffer, order, places, journalPosition);
+    this.checkpoint = checkpoint;
+    onCheckpoint();
+    await this.swap(buffer, order, places);
+  }
+
+  private async writeBlocks(
+    buffer: WriteBuffer,
+    order: Uint32Array,
+    places: NewPlaces,
+    journalPosition: number,
+  ): Promise<Checkpoint> {
+    const flushNumber = this.checkpoint.flushNumber + 1;
+    let { nextSequence, nextDirectory } = this.checkpoint;
+    let position = 0;
+    do {
+      this.builder.reset(flushNumber);
+      position = this.pack(buffer, order, position, places, nextSequence);
+      const blocks = this.builder.finish();
+      const batch: BlockWrite[] = blocks.map(({ bytes }, index) => ({
+        keyHi: LEVEL_ZERO_KEY_HI,
+        keyLo: nextSequence + index,
+        bytes,
+      }));
+      batch.push({
+        keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI,
+        keyLo: nextDirectory,
+        bytes: encodeDirectory(flushNumber, nextSequence, blocks),
+      });
+      nextSequence += blocks.length;
+      nextDirectory += 1;
+      if (position === order.length) {
+        const checkpoint = { flushNumber, journalPosition, nextSequence, nextDirectory };
+        const bytes = encodeCheckpoint(checkpoint);
+        batch.push({ keyHi: CHECKPOINT_KEY_HI, keyLo: CHECKPOINT_KEY_LO, bytes });
+      }
+      await this.options.store.write(batch);
+    } while (position < order.length);
+    return { flushNumber, journalPosition, nextSequence, nextDirectory };
+  }
+
+  /** Packs records from `position` on, about one step's worth; answers how far it came. */
+  private pack(
+    buffer: WriteBuffer,
+    order: Uint32Array,
+    position: number,
+    places: NewPlaces,
+    firstSequence: number,
+  ): number {
+    const { builder } = this;
+    const { chunks } = this.options;
+    let at = position;
+    while (at < order.length && builder.bytes < FLUSH_STEP_BYTES) {
+      const record = order[at] as number;
+      const place = buffer.places[record] as number;
+      const { arena } = chunks.chunk(placeSlot(place));
+      places.offset[record] = builder.append(arena, placeOffset(place));
+      places.sequence[record] = firstSequence + builder.blockIndex;
+      at += 1;
+    }
+    return at;
+  }
+
+  private async swap(buffer: WriteBuffer, order: Uint32Array, places: NewPlaces): Promise<void> {
+    for (let from = 0; from < order.length; from += FLUSH_SWAP_RECORDS) {
+      const to = Math.min(from + FLUSH_SWAP_RECORDS, order.length);
+      for (let at = from; at < to; at++) this.swapOne(buffer, order[at] as number, places);
+      await this.options.pause();
+    }
+  }
+
+  private swapOne(buffer: WriteBuffer, record: number, places: NewPlaces): void {
+    const { chunks, index, shardCount } = this.options;
+    const place = buffer.places[record] as number;
+    const { view } = chunks.chunk(placeSlot(place)).arena;
+    const at = placeOffset(place);
+    const digestLo = readRecordDigestLo(view, at);
+    const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
+    const group = readRecordGroup(view, at);
+    const digestHi = readRecordDigestHi(view, at);
+    const handle = index.findPlace(localPartition, digestHi, digestLo, group, WHERE_BUFFER, place, 0);
+    if (handle >= 0) {
+      const sequence = places.sequence[record] as number;
+      assert(sequence > 0);
+      index.setPlace(handle, WHERE_LEVEL_ZERO, sequence, places.offset[record] as number);
+    }
+    chunks.release(place);
+  }
+}

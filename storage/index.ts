@@ -1,0 +1,22 @@
+/** storage's door: one shard's engine, the reader that scan threads use, and what their users need. */
+export { type Arena, ArenaTable } from './arena.ts';
+export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
+export { loadChecksum } from './checksum.ts';
+export type { Clock, Disk, DiskFile, Random } from './environment.ts';
+export { RECORD_HEADER_BYTES } from './limits.ts';
+export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
+export {
+  KIND_DELETE,
+  KIND_PUT,
+  RECORD_EVENT_TIME_AT,
+  RECORD_KEY_BYTES_AT,
+  readRecordEventTime,
+  readRecordLsn,
+  recordPayloadOffset,
+} from './record.ts';
+export type { RecoveryProgress } from './recovery.ts';
+export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } from './shard-store.ts';
+export { SnapshotReader, SnapshotStep } from './snapshot.ts';
+export { StorageError, type StorageErrorCode } from './storage-error.ts';
+export { type RowCursor, VersionMerge } from './version-merge.ts';
+export { RESULT_APPLIED, RESULT_SUPERSEDED, type WriteRequest } from './write-request.ts';

@@ -1,0 +1,151 @@
+/**
+ * Finds the live rows of a batch of keys in memory: index, then blocks, then full keys, in passes over the batch.
+ *
+ *   pass 1  index entries of all keys        cache misses of different keys overlap
+ *   pass 2  places: write-buffer chunk, or a frame of the block cache (read from LMDB when absent)
+ *   pass 3  touch: one word of each cache line of each record, so that the copy that follows finds them near
+ *   pass 4  full keys compared; tombstones and expired rows dropped
+ *
+ * I1  What is returned is durable: the index points at nothing else.
+ * I2  A row whose stored key differs is never returned, whatever its hashes say.
+ * I3  Places stay true until the next call into the store; frames used by a batch are not evicted within it.
+ *
+ * What a payload means, and copying it out, is the caller's business.
+ */
+import { strict as assert } from 'node:assert';
+import type { KeyBatch } from '../protocol/index.ts';
+import type { ArenaTable } from './arena.ts';
+import type { BlockCache } from './block-cache.ts';
+import { LEVEL_ZERO_KEY_HI, levelOneKeyHi } from './block-key.ts';
+import type { BufferChunks } from './buffer-chunks.ts';
+import { placeOffset, placeSlot } from './buffer-chunks.ts';
+import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import type { IndexTable } from './index-table.ts';
+import { RECORD_HEADER_BYTES } from './limits.ts';
+import { RECORD_MISSING, type ReadBatch } from './read-batch.ts';
+import { RECORD_EXPIRY_AT, RECORD_KEY_BYTES_AT } from './record.ts';
+import { StorageError } from './storage-error.ts';
+
+const PARTITION_MASK = 4095;
+const NONE = -1;
+const CACHE_LINE_WORDS = 16;
+const EXPIRY_WORD = RECORD_EXPIRY_AT >>> 2;
+
+export interface ReadPathOptions {
+  readonly shardCount: number;
+  readonly arenas: ArenaTable;
+  readonly chunks: BufferChunks;
+  readonly cache: BlockCache;
+  readonly index: IndexTable;
+}
+
+export class ReadPath {
+  /** The touch pass writes its sum here, so that no compiler drops the loads. */
+  touched = 0;
+  private readonly options: ReadPathOptions;
+
+  constructor(options: ReadPathOptions) {
+    this.options = options;
+  }
+
+  read(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): void {
+    const { count } = keys;
+    batch.ensure(count);
+    batch.count = count;
+    this.options.cache.beginBatch();
+    this.findEntries(group, keys, batch);
+    for (let i = 0; i < count; i++) this.place(i, keys, group, batch);
+    this.touched ^= touchRecords(this.options.arenas, batch);
+    for (let i = 0; i < count; i++) this.settle(i, keys, group, nowSeconds, batch);
+  }
+
+  private findEntries(group: number, keys: KeyBatch, batch: ReadBatch): void {
+    const { index, shardCount } = this.options;
+    const { digests, count } = keys;
+    for (let i = 0; i < count; i++) {
+      const digestLo = digests[2 * i] as number;
+      const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
+      batch.handle[i] = index.find(localPartition, digests[2 * i + 1] as number, digestLo, group);
+    }
+  }
+
+  /** Turns entry i of the batch into a place in memory, reading its block when it is not cached. */
+  private place(i: number, keys: KeyBatch, group: number, batch: ReadBatch): void {
+    const handle = batch.handle[i] as number;
+    if (handle === NONE) {
+      batch.offset[i] = RECORD_MISSING;
+      return;
+    }
+    const { index, chunks, cache } = this.options;
+    const where = index.where(handle);
+    const block = index.block(handle);
+    if (where === WHERE_BUFFER) {
+      batch.arena[i] = chunks.chunk(placeSlot(block)).arenaIndex;
+      batch.offset[i] = placeOffset(block);
+      return;
+    }
+    const partition = (keys.digests[2 * i] as number) & PARTITION_MASK;
+    const keyHi = where === WHERE_LEVEL_ZERO ? LEVEL_ZERO_KEY_HI : levelOneKeyHi(group, partition);
+    const frame = cache.frame(keyHi, block);
+    if (frame === NONE) {
+      throw new StorageError(
+        'BLOCK_CORRUPT',
+        `read: the index names block ${block} of group ${group}, partition ${partition}, but there is no such block`,
+      );
+    }
+    batch.arena[i] = cache.arenaOf(frame);
+    batch.offset[i] = cache.offsetOf(frame) + index.offset(handle);
+  }
+
+  /** Compares the key; walks on to the next entry of the same digest when it differs (once in 2^64 pairs of keys). */
+  private settle(i: number, keys: KeyBatch, group: number, nowSeconds: number, batch: ReadBatch): void {
+    const { index, arenas, shardCount } = this.options;
+    const digestLo = keys.digests[2 * i] as number;
+    const digestHi = keys.digests[2 * i + 1] as number;
+    const keyAt = keys.offsets[i] as number;
+    const keyBytes = (keys.offsets[i + 1] as number) - keyAt;
+    while (batch.handle[i] !== NONE) {
+      const handle = batch.handle[i] as number;
+      const offset = batch.offset[i] as number;
+      const { bytes, words, view } = arenas.get(batch.arena[i] as number);
+      if (
+        view.getUint16(offset + RECORD_KEY_BYTES_AT, true) === keyBytes &&
+        equalBytes(bytes, offset + RECORD_HEADER_BYTES, keys.bytes, keyAt, keyBytes)
+      ) {
+        const expirySeconds = words[(offset >>> 2) + EXPIRY_WORD] as number;
+        const isExpired = expirySeconds !== 0 && expirySeconds <= nowSeconds;
+        if (isExpired || index.isTombstone(handle)) batch.offset[i] = RECORD_MISSING;
+        return;
+      }
+      const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
+      batch.handle[i] = index.next(handle, localPartition, digestHi, digestLo, group);
+      this.place(i, keys, group, batch);
+    }
+    assert(batch.offset[i] === RECORD_MISSING);
+  }
+}
+
+/** Loads every cache line of every record found; the loads of different records overlap. 2× on rows out of cache. */
+function touchRecords(arenas: ArenaTable, batch: ReadBatch): number {
+  const { count, arena, offset } = batch;
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const at = offset[i] as number;
+    if (at !== RECORD_MISSING) sum ^= arenas.get(arena[i] as number).words[at >>> 2] as number;
+  }
+  for (let i = 0; i < count; i++) {
+    const at = offset[i] as number;
+    if (at === RECORD_MISSING) continue;
+    const { words } = arenas.get(arena[i] as number);
+    const from = at >>> 2;
+    const to = from + ((words[from] as number) >>> 2);
+    for (let word = from + CACHE_LINE_WORDS; word < to; word += CACHE_LINE_WORDS)
+      sum ^= words[word] as number;
+  }
+  return sum;
+}
+
+function equalBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[aAt + i] !== b[bAt + i]) return false;
+  return true;
+}

@@ -1,0 +1,74 @@
+/**
+ * Puts versions into the index: the newest by (event time, LSN) of each key is the one that lookups see.
+ *
+ * Group commits, journal replay and the rebuild from blocks all come through `applyRecord`, so the rule stands once.
+ *
+ * I1  The outcome does not depend on the order in which versions are applied.
+ * I2  Keys are told apart by 96 hash bits, the 64 of the digest and 32 of a second hash, without reading the row.
+ *     Among 10^9 keys of a shard two share all 96 with a probability of 6 × 10^-12.
+ */
+import { xxh64 } from '../protocol/index.ts';
+import type { Arena } from './arena.ts';
+import { expiryHoursOf } from './index-entry.ts';
+import type { IndexTable } from './index-table.ts';
+import {
+  KIND_DELETE,
+  readRecordDigestHi,
+  readRecordDigestLo,
+  readRecordEventTime,
+  readRecordExpirySeconds,
+  readRecordGroup,
+  readRecordKeyBytes,
+  readRecordKind,
+  readRecordLsn,
+  recordKeyOffset,
+} from './record.ts';
+import { RESULT_APPLIED, RESULT_SUPERSEDED } from './write-request.ts';
+
+/** Set apart from the cluster's digest seed, so that keys which share a digest do not share this one. */
+const SECOND_SEED_LO = 0x9e3779b9;
+const SECOND_SEED_HI = 0x7f4a7c15;
+
+const secondHash = new Uint32Array(2);
+
+/** Points the key's entry at this version if it is the newest: answers RESULT_APPLIED or RESULT_SUPERSEDED. */
+export function applyRecord(
+  index: IndexTable,
+  localPartition: number,
+  arena: Arena,
+  recordOffset: number,
+  where: number,
+  block: number,
+  offsetInBlock: number,
+): number {
+  const { view } = arena;
+  const digestLo = readRecordDigestLo(view, recordOffset);
+  const digestHi = readRecordDigestHi(view, recordOffset);
+  const group = readRecordGroup(view, recordOffset);
+  const keyBytes = readRecordKeyBytes(view, recordOffset);
+  xxh64(arena.bytes, recordKeyOffset(recordOffset), keyBytes, SECOND_SEED_LO, SECOND_SEED_HI, secondHash, 0);
+  const hash2 = secondHash[0] as number;
+  const eventTimeMicros = readRecordEventTime(view, recordOffset);
+  const lsn = readRecordLsn(view, recordOffset);
+
+  let handle = index.findForWrite(localPartition, digestHi, digestLo, group, hash2);
+  if (handle < 0) {
+    handle = index.insert(localPartition, digestHi, digestLo, group, hash2);
+  } else {
+    const seenMicros = index.eventTimeMicros(handle);
+    if (seenMicros > eventTimeMicros || (seenMicros === eventTimeMicros && index.lsn(handle) > lsn)) {
+      return RESULT_SUPERSEDED;
+    }
+  }
+  index.set(
+    handle,
+    where,
+    block,
+    offsetInBlock,
+    eventTimeMicros,
+    lsn,
+    readRecordKind(view, recordOffset) === KIND_DELETE,
+    expiryHoursOf(readRecordExpirySeconds(view, recordOffset)),
+  );
+  return RESULT_APPLIED;
+}

@@ -1,0 +1,295 @@
+/**
+ * One shard's store, as its owner sees it: the door of storage/ for lookups and writes.
+ *
+ *   write ─▶ write-path ─▶ journal          read ─▶ read-path ─▶ index ─▶ write buffer | block cache ─▶ LMDB
+ *                └▶ index, write buffer ─▶ flush ─▶ level-0 blocks, checkpoint ─▶ journal recycled
+ *
+ * I1  All of it runs on one thread; nothing here is shared with another.
+ * I2  Two generations of the write buffer at most: one takes records, one is being flushed.
+ * I3  A flush begins when the active generation reaches half of the write buffer's bound, or when the journal holds
+ *     JOURNAL_BYTES_MAX; while one runs and the other half is full, `pressure` asks callers to hold writes back.
+ * I4  After a fatal error (journal, flush, sync) nothing is acknowledged; `onFatal` was called once.
+ *
+ * Threads, sockets, schemas and rows' contents are the server's business.
+ */
+import { strict as assert } from 'node:assert';
+import type { KeyBatch } from '../protocol/index.ts';
+import { ArenaTable } from './arena.ts';
+import { BlockCache } from './block-cache.ts';
+import { type BlockStore, openBlockStore } from './block-store.ts';
+import { BufferChunks } from './buffer-chunks.ts';
+import { collectBuffered } from './buffered-versions.ts';
+import { loadChecksum } from './checksum.ts';
+import type { Clock, Disk, Random } from './environment.ts';
+import { Flush } from './flush.ts';
+import { IndexTable } from './index-table.ts';
+import { type Journal, openJournal } from './journal.ts';
+import { JOURNAL_BYTES_MAX, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
+import { PartitionClock } from './partition-clock.ts';
+import type { ReadBatch } from './read-batch.ts';
+import { ReadPath } from './read-path.ts';
+import { Recovery, type RecoveryProgress } from './recovery.ts';
+import { StorageError } from './storage-error.ts';
+import { WriteBuffer } from './write-buffer.ts';
+import { WritePath } from './write-path.ts';
+import type { WriteRequest } from './write-request.ts';
+
+export interface ShardStoreOptions {
+  /** Holds `journal/` and `blocks/`. */
+  readonly directory: string;
+  readonly shardIndex: number;
+  readonly shardCount: number;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Runs a function after the events at hand: requests of one turn share a group commit. */
+  readonly schedule: (run: () => void) => void;
+  /** DRAM for records that are not in blocks yet, both generations together. */
+  readonly writeBufferBytes: number;
+  /** DRAM for blocks. */
+  readonly cacheBytes: number;
+  /** Nothing more will be acknowledged: log it, and end the process. */
+  readonly onFatal: (error: StorageError) => void;
+  readonly onProgress?: (progress: RecoveryProgress) => void;
+}
+
+/** Plain numbers, as STATUS shows them. */
+export interface ShardStatus {
+  readonly partitions: number;
+  /** Keys in the index: live rows, tombstones and rows that expired. */
+  readonly rows: number;
+  /** Versions in blocks and in the write buffer. */
+  readonly versions: number;
+  readonly indexBytes: number;
+  readonly writeBufferBytes: number;
+  readonly writeBufferRecords: number;
+  readonly pendingWriteBytes: number;
+  readonly cacheBytes: number;
+  readonly cacheHits: number;
+  readonly cacheMisses: number;
+  readonly blockFileBytes: number;
+  readonly journalBytes: number;
+  readonly flushes: number;
+}
+
+export async function openShardStore(options: ShardStoreOptions): Promise<ShardStore> {
+  await loadChecksum();
+  const { directory, disk, shardIndex, shardCount } = options;
+  const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
+  disk.makeDirectory(`${directory}/blocks`);
+  const store = openBlockStore({ directory: `${directory}/blocks` });
+  const arenas = new ArenaTable();
+  const chunks = new BufferChunks(arenas);
+  const index = new IndexTable({ partitionCount: localPartitionCount });
+  const partitionClock = new PartitionClock(localPartitionCount);
+  const buffer = new WriteBuffer(localPartitionCount);
+  const pause = (): Promise<void> => new Promise((resolve) => options.schedule(resolve));
+  try {
+    const recovery = new Recovery({
+      shardIndex,
+      shardCount,
+      store,
+      index,
+      chunks,
+      partitionClock,
+      pause,
+      onProgress: options.onProgress ?? ((): void => {}),
+    });
+    const checkpoint = await recovery.rebuild();
+    const journal = await openJournal({
+      disk,
+      random: options.random,
+      directory: `${directory}/journal`,
+      fromPosition: checkpoint.journalPosition,
+      onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
+    });
+    const flush = new Flush({ shardCount, localPartitionCount, store, chunks, index, checkpoint, pause });
+    const versions = recovery.blockVersions + buffer.count;
+    return new ShardStore(options, {
+      localPartitionCount,
+      store,
+      arenas,
+      chunks,
+      index,
+      partitionClock,
+      journal,
+      flush,
+      buffer,
+      versions,
+    });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly localPartitionCount: number;
+  readonly store: BlockStore;
+  readonly arenas: ArenaTable;
+  readonly chunks: BufferChunks;
+  readonly index: IndexTable;
+  readonly partitionClock: PartitionClock;
+  readonly journal: Journal;
+  readonly flush: Flush;
+  readonly buffer: WriteBuffer;
+  readonly versions: number;
+}
+
+export class ShardStore {
+  readonly arenas: ArenaTable;
+  private readonly options: ShardStoreOptions;
+  private readonly parts: Parts;
+  private readonly cache: BlockCache;
+  private readonly reads: ReadPath;
+  private readonly writes: WritePath;
+  private active: WriteBuffer;
+  /** Being flushed, and not yet covered by a checkpoint. */
+  private sealed: WriteBuffer | undefined;
+  private flushing: Promise<void> | undefined;
+  private flushes = 0;
+  private versions: number;
+  private isFailed = false;
+
+  constructor(options: ShardStoreOptions, parts: Parts) {
+    this.options = options;
+    this.parts = parts;
+    this.arenas = parts.arenas;
+    this.active = parts.buffer;
+    this.versions = parts.versions;
+    const { store, arenas, chunks, index, journal, partitionClock } = parts;
+    const { shardCount, clock, schedule } = options;
+    this.cache = new BlockCache({
+      budgetBytes: options.cacheBytes,
+      arenas,
+      read: (keyHi, keyLo) => store.read(keyHi, keyLo),
+    });
+    this.reads = new ReadPath({ shardCount, arenas, chunks, cache: this.cache, index });
+    this.writes = new WritePath({
+      shardCount,
+      chunks,
+      index,
+      partitionClock,
+      clock,
+      journal,
+      schedule,
+      activeBuffer: () => this.active,
+      onApplied: (records) => this.applied(records),
+      onFatal: (error) => this.fail(error),
+    });
+    // The journal's tail may have filled the buffer that it was replayed into.
+    this.applied(0);
+  }
+
+  /**
+   * Writes the request's rows. `done(null)` follows when they are durable and visible; `done(error)` when it is not
+   * known whether they are. Throws when nothing was written: SHUTTING_DOWN, OVERLOADED, STORAGE_FULL.
+   */
+  write(request: WriteRequest, done: (error: StorageError | null) => void): void {
+    this.writes.write(request, done);
+  }
+
+  /**
+   * Finds the live rows of `keys` (whose digests are filled, and all of whose partitions are this shard's). Deleted,
+   * expired and unknown keys are RECORD_MISSING. Places hold until the next call of any kind.
+   */
+  read(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): void {
+    this.reads.read(group, keys, nowSeconds, batch);
+  }
+
+  /** For a scan: the versions that blocks up to `flushNumber` do not hold. Copied. */
+  bufferedVersions(group: number, partitions: Uint16Array): { flushNumber: number; bytes: Uint8Array } {
+    const buffers = this.sealed === undefined ? [this.active] : [this.sealed, this.active];
+    const { chunks, flush } = this.parts;
+    const bytes = collectBuffered(buffers, chunks, this.options.shardCount, group, partitions);
+    return { flushNumber: flush.checkpoint.flushNumber, bytes };
+  }
+
+  /** True while writers should be held back: both generations are full, or the journal is behind. */
+  get pressure(): boolean {
+    const isFull = this.flushing !== undefined && this.active.bytes >= this.generationBytes;
+    return isFull || this.writes.pendingBytes >= WRITE_PRESSURE_BYTES;
+  }
+
+  status(): ShardStatus {
+    const { index, store, journal, chunks, localPartitionCount } = this.parts;
+    return {
+      partitions: localPartitionCount,
+      rows: index.rowCount,
+      versions: this.versions,
+      indexBytes: index.bytes,
+      writeBufferBytes: chunks.bytesHeld,
+      writeBufferRecords: this.active.count + (this.sealed?.count ?? 0),
+      pendingWriteBytes: this.writes.pendingBytes,
+      cacheBytes: this.cache.bytes,
+      cacheHits: this.cache.hits,
+      cacheMisses: this.cache.misses,
+      blockFileBytes: store.sizeBytes(),
+      journalBytes: journal.bytesHeld,
+      flushes: this.flushes,
+    };
+  }
+
+  /** Moves everything durable so far into blocks. */
+  async flush(): Promise<void> {
+    while (this.flushing !== undefined) await this.flushing;
+    if (this.active.count > 0 && !this.isFailed) await this.startFlush();
+  }
+
+  /** Waits for accepted writes, flushes, and closes the files. Refuses writes from the first turn on. */
+  async close(): Promise<void> {
+    await this.writes.drain();
+    await this.flush();
+    await this.parts.journal.close();
+    await this.parts.store.close();
+  }
+
+  private get generationBytes(): number {
+    return this.options.writeBufferBytes / 2;
+  }
+
+  private applied(records: number): void {
+    this.versions += records;
+    if (this.flushing !== undefined || this.isFailed || this.active.count === 0) return;
+    if (this.active.bytes < this.generationBytes && this.parts.journal.bytesHeld < JOURNAL_BYTES_MAX) return;
+    void this.startFlush();
+  }
+
+  /** Seals the active generation and flushes it; the answer never rejects (a failure is fatal and reported so). */
+  private startFlush(): Promise<void> {
+    assert(this.flushing === undefined);
+    const buffer = this.active;
+    const journalPosition = this.writes.appliedPosition;
+    buffer.seal();
+    this.sealed = buffer;
+    this.active = new WriteBuffer(this.parts.localPartitionCount);
+    this.flushing = this.parts.flush
+      .run(buffer, journalPosition, () => {
+        this.sealed = undefined;
+      })
+      .then(
+        () => {
+          this.flushes += 1;
+          this.parts.journal.recycleBefore(journalPosition);
+        },
+        (error: unknown) => this.fail(asStorageError(error)),
+      )
+      .finally(() => {
+        this.flushing = undefined;
+        this.applied(0);
+      });
+    return this.flushing;
+  }
+
+  private fail(error: StorageError): void {
+    if (this.isFailed) return;
+    this.isFailed = true;
+    this.options.onFatal(error);
+  }
+}
+
+function asStorageError(error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new StorageError('INTERNAL', `flush failed: ${message}`, { cause: error });
+}
