@@ -45,8 +45,8 @@ export interface SessionContext {
    * `output.bytes` (a multiple of 8). `flags` are the response header's (bit 0: more frames follow).
    */
   reserve(operation: number, correlationId: number, bodyBytes: number, flags: number): number;
-  /** A whole OK response; `body` is copied. */
-  respond(operation: number, correlationId: number, body: Uint8Array, flags: number): void;
+  /** Sends whole response frames, as an encoder of the protocol wrote them; the bytes are copied. */
+  send(frames: Uint8Array): void;
   /** `flags` are 0: an error ends its request. */
   respondError(
     operation: number,
@@ -60,6 +60,11 @@ export interface SessionContext {
   acquire(bytes: number): void;
   release(bytes: number): void;
 
+  /**
+   * Handles no further request of this connection while `isBusy` says so; it is asked again every few milliseconds.
+   * For a store under pressure: the sender then waits in its own socket.
+   */
+  holdWhile(isBusy: () => boolean): void;
   /** Calls `listener` once, when the kernel has taken enough output to write more (or the connection is gone). */
   onDrain(listener: () => void): void;
   /** Calls `listener` once, when the connection is gone; the answer unsubscribes. */
@@ -69,5 +74,7 @@ export interface SessionContext {
 export interface Operation {
   /** The operation's number on the wire. */
   readonly number: number;
+  /** It goes on with a request in flight (credits, a cancellation), so a draining node takes it too. */
+  readonly isContinuation?: boolean;
   handle(context: SessionContext, frame: Frame): void;
 }

@@ -1,0 +1,61 @@
+/**
+ * The groups that one thread knows, with what it compiled for them.
+ *
+ * I1  It follows the catalog: a group is added on every thread before its creation is answered, and forgotten on every
+ *     thread before its drop is.
+ * I2  Ids are never reused, so an id means one group or none, for ever.
+ */
+import { strict as assert } from 'node:assert';
+import {
+  compileLayout,
+  GROUPS_MAX,
+  type GroupSchema,
+  ProtocolError,
+  type RowLayout,
+} from '../protocol/index.ts';
+import { ProjectionCache } from './projection.ts';
+
+export interface Group {
+  readonly schema: GroupSchema;
+  readonly layout: RowLayout;
+  readonly projections: ProjectionCache;
+}
+
+export class GroupTable {
+  readonly #byId: (Group | undefined)[] = new Array(GROUPS_MAX + 1).fill(undefined);
+  readonly #byName: Map<string, Group> = new Map();
+
+  constructor(groups: readonly GroupSchema[]) {
+    for (const schema of groups) this.add(schema);
+  }
+
+  add(schema: GroupSchema): void {
+    assert(this.#byId[schema.id] === undefined, 'a group id is used once');
+    const group: Group = { schema, layout: compileLayout(schema), projections: new ProjectionCache() };
+    this.#byId[schema.id] = group;
+    this.#byName.set(schema.name, group);
+  }
+
+  remove(id: number): void {
+    const group = this.#byId[id];
+    if (group === undefined) return;
+    this.#byId[id] = undefined;
+    this.#byName.delete(group.schema.name);
+  }
+
+  /** Throws GROUP_NOT_FOUND. */
+  byId(id: number): Group {
+    return this.#byId[id] ?? noSuchId(id);
+  }
+
+  /** Throws GROUP_NOT_FOUND. */
+  byName(name: string): Group {
+    const group = this.#byName.get(name);
+    if (group === undefined) throw new ProtocolError('GROUP_NOT_FOUND', `there is no group "${name}"`);
+    return group;
+  }
+}
+
+function noSuchId(id: number): never {
+  throw new ProtocolError('GROUP_NOT_FOUND', `there is no group with id ${id}; it may have been dropped`);
+}

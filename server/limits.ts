@@ -1,0 +1,64 @@
+/** The bounds of server/, each with its reason. What exceeds one is refused with a code or waits; nothing grows. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Connections of one listener: every client process needs one a shard; an idle one costs about 3 KiB here. */
+export const CONNECTIONS_MAX = 4096;
+
+/** Before HELLO was answered nobody may make us buffer more than a greeting. */
+export const HELLO_FRAME_BYTES_MAX: number = 64 * KIB;
+
+/** Unfinished requests of all connections of a listener: thirty-two of the largest; beyond it the memory is at risk. */
+export const PARTIAL_FRAMES_BYTES_MAX: number = 512 * MIB;
+
+/** A connection that has not greeted by then is closed, so that idle strangers do not use up CONNECTIONS_MAX. */
+export const HELLO_TIMEOUT_MS = 10_000;
+
+/** After a fatal error the peer gets this long to read why; input is discarded meanwhile. */
+export const CLOSE_LINGER_MS = 1_000;
+
+/** Requests of one connection that await their answer (writes, scans, control): 16 times our bench's deepest pipeline. */
+export const SESSION_REQUESTS_MAX = 1024;
+
+/** Bytes those requests keep: two of the largest frames, so that one can be read while one is committed. */
+export const SESSION_REQUEST_BYTES_MAX: number = 32 * MIB;
+
+/** Output that waits for a slow reader: above this its requests are not read; one response may overdraw it once. */
+export const OUTPUT_HIGH_WATER_BYTES: number = 1 * MIB;
+
+/** A reader that takes nothing of its waiting output for so long is gone, or as good as gone. */
+export const OUTPUT_STALL_TIMEOUT_MS = 60_000;
+
+/** One output buffer: a dozen responses of 100 rows × 50 float32, and small enough to stay in a core's L2 cache. */
+export const OUTPUT_CHUNK_BYTES: number = 256 * KIB;
+
+/** Spare output buffers of one thread: 16 MiB, enough for 64 readers that are behind at once. */
+export const OUTPUT_CHUNKS_SPARE_MAX = 64;
+
+/** Control requests of one thread that await the main thread's answer; each is small and rare. */
+export const CONTROL_REQUESTS_MAX = 256;
+
+/** Deadlines are kept to this precision; finer timers would cost more than they tell. */
+export const DEADLINE_TICK_MS = 5;
+
+/** A connection paused because the write buffer is full looks again this often. */
+export const PRESSURE_POLL_MS = 2;
+
+/** Spare bookkeeping of answered writes, kept for reuse: as many as one deep pipeline has in flight. */
+export const WRITE_SPARES_MAX = 1024;
+
+/** Result room of a spare write: larger ones are left to the collector. */
+export const WRITE_SPARE_ROWS_MAX = 1024;
+
+/** Writes of one shard that await their commit, over all its connections. */
+export const SHARD_WRITES_MAX = 65_536;
+
+/** Events may lie so far in the future, for clocks differ; beyond it a wrong unit is likelier than a wrong clock. */
+export const EVENT_TIME_FUTURE_MICROS_MAX: number = 5 * 60 * 1_000_000;
+
+/** Compiled projections of one group: a model's feature list each; the cache is emptied when it is full. */
+export const PROJECTIONS_PER_GROUP_MAX = 64;
+
+/** After the drain, a worker gets so long to flush and close its store before the process gives up on it. */
+export const WORKER_CLOSE_TIMEOUT_MS = 120_000;

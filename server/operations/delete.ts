@@ -1,0 +1,27 @@
+/** DELETE: a tombstone a key, each at its event time; answered when they are durable. */
+import { decodeDeleteRequest, type Frame, OPERATIONS, readGroupId } from '../../protocol/index.ts';
+import type { Operation, SessionContext } from '../operation.ts';
+import type { PendingWrites } from '../pending-writes.ts';
+import type { ShardServices } from '../shard-services.ts';
+
+const NO_ROWS: Uint8Array = new Uint8Array(0);
+
+export function deleteOperation(shard: ShardServices, writes: PendingWrites): Operation {
+  return {
+    number: OPERATIONS.DELETE,
+    handle(context: SessionContext, frame: Frame): void {
+      const { schema } = shard.groups.byId(readGroupId(frame));
+      const { keys, eventTimes } = decodeDeleteRequest(frame, schema.key);
+      shard.resolve(keys);
+      // A tombstone has no lifetime of its own: it must outlive every version that it hides.
+      writes.submit(context, frame, {
+        groupId: schema.id,
+        ttlSeconds: 0,
+        keys,
+        eventTimes,
+        rows: NO_ROWS,
+        rowOffsets: null,
+      });
+    },
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * GET_MATRIX: looks the keys up and projects the asked features of each row straight into the response's matrix.
+ *
+ *   decode keys -> digests -> store.read: places -> reserve -> project row by row
+ *
+ * The plan of the projection is compiled once a feature list (projection.ts). All in one turn, no object a row.
+ */
+import {
+  decodeGetMatrixRequest,
+  FRAME_BYTES_MAX,
+  type Frame,
+  MATRIX_FLAG_EVENT_TIMES,
+  type MatrixShape,
+  matrixShape,
+  OPERATIONS,
+  ProtocolError,
+  RESPONSE_HEADER_BYTES,
+  readGroupId,
+} from '../../protocol/index.ts';
+import { type ArenaTable, RECORD_MISSING, type ReadBatch, recordPayloadOffset } from '../../storage/index.ts';
+import type { Operation, ResponseBytes, SessionContext } from '../operation.ts';
+import { type Projection, projectMissing, projectRow } from '../projection.ts';
+import { correlationIdOf } from '../request-fields.ts';
+import type { ShardServices } from '../shard-services.ts';
+
+/** A record's event time, in words from its start (storage/record.ts). */
+const EVENT_TIME_WORD = 4;
+const SCHEMA_VERSION_MASK = 0xffff;
+
+export function getMatrixOperation(shard: ShardServices): Operation {
+  const { groups, keys, batch, store } = shard;
+  return {
+    number: OPERATIONS.GET_MATRIX,
+    handle(context: SessionContext, frame: Frame): void {
+      const group = groups.byId(readGroupId(frame));
+      const request = decodeGetMatrixRequest(frame, group.schema.key, keys);
+      const projection = group.projections.get(group.layout, request.featureIds, request.dtype);
+      const shape = matrixShape(keys.count, projection.columnCount, request.dtype, request.withEventTimes);
+      if (shape.bytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseSize(shape);
+      shard.read(group.schema.id, keys, context.receivedAtMicros);
+      verifyVersions(batch, store.arenas, projection.schemaVersion);
+      const body = context.reserve(OPERATIONS.GET_MATRIX, correlationIdOf(frame), shape.bytes, 0);
+      writeHead(shape, context.output, body);
+      writeMatrix(projection, shape, batch, store.arenas, context.output, body);
+    },
+  };
+}
+
+/** Rows are projected by the layout of one schema version, and a group has one so far. */
+function verifyVersions(batch: ReadBatch, arenas: ArenaTable, schemaVersion: number): void {
+  for (let index = 0; index < batch.count; index++) {
+    const record = batch.offset[index]!;
+    if (record === RECORD_MISSING) continue;
+    const { view, words } = arenas.get(batch.arena[index]!);
+    const version = words[recordPayloadOffset(view, record) >>> 2]! & SCHEMA_VERSION_MASK;
+    if (version !== schemaVersion) refuseVersion(version, schemaVersion);
+  }
+}
+
+/** The fixed fields, and zeros where parts are padded. */
+function writeHead(shape: MatrixShape, output: ResponseBytes, body: number): void {
+  const { view, bytes } = output;
+  view.setUint32(body, shape.rowCount, true);
+  view.setUint32(body + 4, shape.columnCount, true);
+  view.setUint32(body + 8, shape.validityStride, true);
+  view.setUint16(body + 12, shape.dtype, true);
+  view.setUint16(body + 14, shape.withEventTimes ? MATRIX_FLAG_EVENT_TIMES : 0, true);
+  const foundEnd = shape.foundAt + shape.rowCount;
+  for (let at = foundEnd; at < shape.validityAt; at++) bytes[body + at] = 0;
+  const validityEnd = shape.validityAt + shape.rowCount * shape.validityStride;
+  for (let at = validityEnd; at < shape.eventTimesAt; at++) bytes[body + at] = 0;
+}
+
+function writeMatrix(
+  projection: Projection,
+  shape: MatrixShape,
+  batch: ReadBatch,
+  arenas: ArenaTable,
+  output: ResponseBytes,
+  body: number,
+): void {
+  const { bytes, view, words } = output;
+  const cellsStride = shape.columnCount * projection.cellWords * 4;
+  let cellsAt = body + shape.dataAt;
+  let validityAt = body + shape.validityAt;
+  const timesWord = shape.withEventTimes ? (body + shape.eventTimesAt) >>> 2 : -1;
+  for (let index = 0; index < shape.rowCount; index++) {
+    const record = batch.offset[index]!;
+    const isFound = record !== RECORD_MISSING;
+    bytes[body + shape.foundAt + index] = isFound ? 1 : 0;
+    if (isFound) {
+      const arena = arenas.get(batch.arena[index]!);
+      const row = recordPayloadOffset(arena.view, record);
+      projectRow(projection, arena.words, arena.view, row, words, view, cellsAt, bytes, validityAt);
+      if (timesWord >= 0) copyEventTime(arena.words, record >>> 2, words, timesWord + 2 * index);
+    } else {
+      projectMissing(projection, words, cellsAt, bytes, validityAt);
+      if (timesWord >= 0) clearEventTime(words, timesWord + 2 * index);
+    }
+    cellsAt += cellsStride;
+    validityAt += shape.validityStride;
+  }
+}
+
+function copyEventTime(source: Uint32Array, recordWord: number, target: Uint32Array, to: number): void {
+  target[to] = source[recordWord + EVENT_TIME_WORD]!;
+  target[to + 1] = source[recordWord + EVENT_TIME_WORD + 1]!;
+}
+
+function clearEventTime(words: Uint32Array, at: number): void {
+  words[at] = 0;
+  words[at + 1] = 0;
+}
+
+function refuseSize(shape: MatrixShape): never {
+  throw new ProtocolError(
+    'BATCH_TOO_LARGE',
+    `a matrix of ${shape.rowCount} × ${shape.columnCount} takes ${shape.bytes} bytes, and one response at most ${FRAME_BYTES_MAX}: ask for fewer keys`,
+  );
+}
+
+function refuseVersion(version: number, known: number): never {
+  throw new ProtocolError(
+    'SCHEMA_VERSION_UNKNOWN',
+    `a row carries schema version ${version}; the group's is ${known}`,
+  );
+}

@@ -1,0 +1,36 @@
+/**
+ * PUT: checks every row, hands the request to the store, and answers when it is durable.
+ *
+ * The whole request is checked before any of it is written: one bad row refuses all of it.
+ */
+import {
+  decodePutRequest,
+  type Frame,
+  OPERATIONS,
+  ProtocolError,
+  readGroupId,
+  readSchemaVersion,
+} from '../../protocol/index.ts';
+import type { Operation, SessionContext } from '../operation.ts';
+import type { PendingWrites } from '../pending-writes.ts';
+import type { ShardServices } from '../shard-services.ts';
+
+export function putOperation(shard: ShardServices, writes: PendingWrites): Operation {
+  return {
+    number: OPERATIONS.PUT,
+    handle(context: SessionContext, frame: Frame): void {
+      const { schema, layout } = shard.groups.byId(readGroupId(frame));
+      const schemaVersion = readSchemaVersion(frame);
+      if (schemaVersion !== schema.version) {
+        throw new ProtocolError(
+          'SCHEMA_VERSION_UNKNOWN',
+          `group "${schema.name}" has schema version ${schema.version}; the rows have ${schemaVersion}`,
+        );
+      }
+      const { keys, eventTimes, rows, rowOffsets } = decodePutRequest(frame, schema.key, layout);
+      shard.resolve(keys);
+      const { id: groupId, ttlSeconds } = schema;
+      writes.submit(context, frame, { groupId, ttlSeconds, keys, eventTimes, rows, rowOffsets });
+    },
+  };
+}

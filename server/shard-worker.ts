@@ -1,0 +1,76 @@
+/**
+ * A shard's worker thread: its store, the data operations on it, and the line to its scan thread.
+ *
+ * Left to others: the thread's life and its listener (worker-thread.ts), the engine (storage/).
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { openShardStore, type ShardStore, type StorageError } from '../storage/index.ts';
+import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
+import { deleteOperation } from './operations/delete.ts';
+import { getOperation } from './operations/get.ts';
+import { getMatrixOperation } from './operations/get-matrix.ts';
+import { putOperation } from './operations/put.ts';
+import { PendingWrites } from './pending-writes.ts';
+import { errorCodeOf, messageOf } from './server-error.ts';
+import { ShardServices } from './shard-services.ts';
+import type { PeerAnswer, PeerRequest } from './worker-messages.ts';
+import { runWorker, type WorkerRoleParts, type WorkerThread } from './worker-thread.ts';
+
+async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
+  const { data, log } = thread;
+  const store = await openShardStore({
+    directory: data.directory,
+    shardIndex: data.shardIndex,
+    shardCount: data.shardCount,
+    disk: nodeDisk,
+    clock: nodeClock,
+    random: nodeRandom,
+    schedule: setImmediate,
+    writeBufferBytes: data.writeBufferBytes,
+    cacheBytes: data.cacheBytes,
+    onFatal: (error: StorageError): void => {
+      log.fatal({ err: error }, 'the store has stopped');
+      thread.fail(error);
+    },
+    onProgress: ({ phase, doneBytes, totalBytes }): void => thread.progress(phase, doneBytes, totalBytes),
+  });
+  const shard = new ShardServices({
+    store,
+    groups: thread.groups,
+    ownership: () => thread.ownership(),
+    shardIndex: data.shardIndex,
+    shardCount: data.shardCount,
+    hashSeedLo: data.identity.hashSeedLo,
+    hashSeedHi: data.identity.hashSeedHi,
+  });
+  const writes = new PendingWrites(store, thread.deadlines);
+  answerPeer(store, data.peer);
+  return {
+    operations: [
+      getOperation(shard),
+      getMatrixOperation(shard),
+      putOperation(shard, writes),
+      deleteOperation(shard, writes),
+    ],
+    status: () => ({ ...store.status(), writesInFlight: writes.inFlight }),
+    close: () => store.close(),
+  };
+}
+
+/** Gives the scan thread what the write buffer holds of the partitions that it reads. */
+function answerPeer(store: ShardStore, peer: MessagePort): void {
+  peer.on('message', ({ requestId, group, partitions }: PeerRequest) => {
+    try {
+      const { flushNumber, bytes } = store.bufferedVersions(group, partitions);
+      const answer: PeerAnswer = { requestId, flushNumber, bytes };
+      peer.postMessage(answer, [bytes.buffer as ArrayBuffer]);
+    } catch (error) {
+      const code = errorCodeOf(error);
+      if (code === undefined) throw error;
+      const answer: PeerAnswer = { requestId, code, message: messageOf(error) };
+      peer.postMessage(answer);
+    }
+  });
+}
+
+await runWorker(openShard);
