@@ -124,6 +124,8 @@ class FieldReader {
   private readonly quoted: Parser;
   private readonly plain: Parser;
   private readonly nulls: ReadonlySet<string>;
+  private readonly isSingle: boolean;
+  private readonly newline: string;
 
   constructor(
     dialect: Pick<Dialect, 'names' | 'delimiter' | 'hasReturns'>,
@@ -132,21 +134,23 @@ class FieldReader {
     this.quoted = parserOf(dialect, '"');
     this.plain = parserOf(dialect, '');
     this.nulls = new Set(['', ...nullTexts]);
+    this.isSingle = dialect.names.length === 1;
+    this.newline = newlineOf(dialect);
   }
 
   each(chunk: TextChunk, visit: (row: (string | null)[]) => void): void {
-    const parser = chunk.text.includes('"') ? this.quoted : this.plain;
     const expected = chunk.endRow - chunk.startRow;
     const { nulls } = this;
     let rows = 0;
-    parser.stringArrs(chunk.text, (row) => {
+    const take = (row: string[]): boolean => {
       const fields = row as (string | null)[];
-      // udsv skips blank lines except, without quotes, in a file of one column.
-      if (parser === this.plain && fields.length === 1 && fields[0] === '') return true;
       for (let i = 0; i < fields.length; i++) if (nulls.has(fields[i]!)) fields[i] = null;
       visit(fields);
       return ++rows < expected;
-    });
+    };
+    if (this.isSingle) eachSingleField(chunk.text, this.newline, take);
+    else if (chunk.text.includes('"')) this.quoted.stringArrs(chunk.text, take);
+    else this.plain.stringArrs(chunk.text, take);
     if (rows !== expected) {
       throw formatInvalid(
         `rows ${chunk.startRow + 1} to ${chunk.endRow}: ${rows} could be split into fields`,
@@ -155,11 +159,44 @@ class FieldReader {
   }
 }
 
+/** The records of a file of one column, which udsv takes for blank lines when they are quoted. */
+function eachSingleField(text: string, newline: string, take: (row: string[]) => boolean): void {
+  for (let at = 0; at < text.length; ) {
+    let end: number;
+    let field: string;
+    if (text[at] === '"') {
+      end = closingQuote(text, at + 1) + 1;
+      field = text.slice(at + 1, end - 1).replaceAll('""', '"');
+    } else {
+      end = text.indexOf(newline, at);
+      if (end < 0) end = text.length;
+      field = text.slice(at, end);
+      if (field === '') {
+        at = end + newline.length;
+        continue;
+      }
+    }
+    if (!take([field])) return;
+    at = end + newline.length;
+  }
+}
+
+/** The first quote from `at` on that no other follows; the scanner has seen that there is one. */
+function closingQuote(text: string, at: number): number {
+  let quote = text.indexOf('"', at);
+  while (text[quote + 1] === '"') quote = text.indexOf('"', quote + 2);
+  return quote;
+}
+
+function newlineOf(dialect: Pick<Dialect, 'hasReturns'>): string {
+  return dialect.hasReturns ? '\r\n' : '\n';
+}
+
 function parserOf(dialect: Pick<Dialect, 'names' | 'delimiter' | 'hasReturns'>, quote: string): Parser {
   const schema: Schema & { skip: number } = {
     skip: 0,
     col: dialect.delimiter,
-    row: dialect.hasReturns ? '\r\n' : '\n',
+    row: newlineOf(dialect),
     encl: quote,
     esc: quote,
     trim: false,

@@ -92,7 +92,7 @@ export async function* readTextChunks(
 
 /** A buffer of twice the size with the same content, for a record that fills the old one. */
 function grown(buffer: Buffer, row: number): Buffer<ArrayBuffer> {
-  if (buffer.length > TEXT_RECORD_BYTES_MAX) {
+  if (buffer.length >= TEXT_RECORD_BYTES_MAX) {
     throw formatInvalid(
       `row ${row + 1} is longer than ${TEXT_RECORD_BYTES_MAX} bytes: an unclosed quote or missing line ends?`,
     );
