@@ -30,7 +30,7 @@ export class SimulatedDisk implements Disk {
   /** The next creations of a file fail with these errors, one each. */
   readonly createErrors: Error[] = [];
   /** Writes reported as durable, in order. */
-  readonly log: { path: string; position: number; bytes: number }[] = [];
+  readonly log: { position: number; bytes: number }[] = [];
   openHandles = 0;
   private readonly waiting: WaitingWrite[] = [];
   private generation = 0;
@@ -51,7 +51,7 @@ export class SimulatedDisk implements Disk {
   makeDirectory(): void {}
 
   openDurable(path: string): DiskFile {
-    return this.handle(path, this.stored(path));
+    return this.handle(this.stored(path));
   }
 
   async createDurable(path: string, bytes: number): Promise<DiskFile> {
@@ -67,7 +67,7 @@ export class SimulatedDisk implements Disk {
       throw error;
     }
     stored.bytes = new Uint8Array(bytes);
-    return this.handle(path, stored);
+    return this.handle(stored);
   }
 
   rename(from: string, to: string): void {
@@ -105,14 +105,9 @@ export class SimulatedDisk implements Disk {
     return true;
   }
 
-  /** A power failure; the random source says which sectors of unfinished writes made it. */
-  crash(random: SeededRandom): void {
-    for (const { stored, bytes, position } of this.waiting) {
-      const kept = random.uint32() / 2 ** 32;
-      for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
-        if (random.chance(kept)) stored.bytes.set(bytes.subarray(at, at + SECTOR_BYTES), position + at);
-      }
-    }
+  /** A power failure. The random source says which sectors of unfinished writes made it; without one, none did. */
+  crash(random?: SeededRandom): void {
+    if (random !== undefined) for (const write of this.waiting) tear(write, random);
     this.waiting.length = 0;
     this.generation += 1;
     this.openHandles = 0;
@@ -124,7 +119,7 @@ export class SimulatedDisk implements Disk {
     return stored;
   }
 
-  private handle(path: string, stored: StoredFile): DiskFile {
+  private handle(stored: StoredFile): DiskFile {
     const { generation } = this;
     this.openHandles += 1;
     return {
@@ -136,7 +131,7 @@ export class SimulatedDisk implements Disk {
           'a write past the end of a preallocated file',
         );
         const report = (error: Error | null): void => {
-          if (error === null) this.log.push({ path, position, bytes: bytes.length });
+          if (error === null) this.log.push({ position, bytes: bytes.length });
           done(error);
         };
         this.waiting.push({ stored, bytes, position, done: report });
@@ -152,5 +147,13 @@ export class SimulatedDisk implements Disk {
         if (generation === this.generation) this.openHandles -= 1;
       },
     };
+  }
+}
+
+/** Any set of the write's sectors reaches the disk: none, a few, most or all. */
+function tear({ stored, bytes, position }: WaitingWrite, random: SeededRandom): void {
+  const kept = random.uint32() / 2 ** 32;
+  for (let at = 0; at < bytes.length; at += SECTOR_BYTES) {
+    if (random.chance(kept)) stored.bytes.set(bytes.subarray(at, at + SECTOR_BYTES), position + at);
   }
 }
