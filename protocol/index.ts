@@ -49,6 +49,7 @@ export * from './requests/status.ts';
 export { RESULT_APPLIED, RESULT_SUPERSEDED, type WriteResponse } from './requests/write-response.ts';
 export {
   decodeFeature,
+  decodeFeatures,
   decodeRow,
   isPresent,
   rowBytesAt,
@@ -57,6 +58,7 @@ export {
 export { encodeRow } from './row-encode.ts';
 export { encodeRowColumns, type FeatureColumn } from './row-encode-columns.ts';
 export * from './row-layout.ts';
+export { RowReader } from './row-reader.ts';
 export type { FeatureValue, ListItem, MessagePackValue } from './row-value.ts';
 export { verifyRow } from './row-verify.ts';
 export * from './schema.ts';

@@ -14,7 +14,6 @@
  */
 
 import type { ByteWriter } from './byte-writer.ts';
-import { readInt64 } from './int64.ts';
 import { ENTITY_KEY_BYTES_MAX } from './limits.ts';
 import { describeValue, ProtocolError } from './protocol-error.ts';
 import type { KeyColumn } from './schema.ts';
@@ -23,6 +22,7 @@ import { appendUuid, readUuid, UUID_BYTES } from './uuid.ts';
 
 export type KeyValue = bigint | number | string | Uint8Array;
 
+const TWO_POW_32 = 0x1_0000_0000;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -139,42 +139,49 @@ export function timestampMicros(value: unknown): number {
   return typeof micros === 'number' && Number.isSafeInteger(micros) ? micros : Number.NaN;
 }
 
-/** The key at bytes[offset, offset + length), which verifyKey has accepted. */
+/** The key at bytes[offset, offset + length), which verifyKey has accepted, as an object by column name. */
 export function decodeKey(
   columns: readonly KeyColumn[],
   bytes: Uint8Array,
   offset: number,
   length: number,
 ): Record<string, KeyValue> {
+  const values: unknown[] = [];
+  decodeKeyInto(columns, bytes, offset, length, values);
   const key: Record<string, KeyValue> = {};
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = offset + length;
-  let at = offset;
-  for (const column of columns) {
-    const next = keyValueEnd(column, bytes, at, end);
-    if (next < 0) throw malformedKey(column, at - offset, length);
-    key[column.name] = readKeyValue(column, bytes, view, at, next);
-    at = next;
-  }
+  for (let index = 0; index < columns.length; index++) key[columns[index]!.name] = values[index] as KeyValue;
   return key;
 }
 
-function readKeyValue(
-  column: KeyColumn,
+/** decodeKey by position: writes values[0], values[1], … in column order. */
+export function decodeKeyInto(
+  columns: readonly KeyColumn[],
   bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  next: number,
-): KeyValue {
+  offset: number,
+  length: number,
+  values: unknown[],
+): void {
+  const end = offset + length;
+  let at = offset;
+  for (let index = 0; index < columns.length; index++) {
+    const column = columns[index]!;
+    const next = keyValueEnd(column, bytes, at, end);
+    if (next < 0) throw malformedKey(column, at - offset, length);
+    values[index] = readKeyValue(column, bytes, at, next);
+    at = next;
+  }
+}
+
+function readKeyValue(column: KeyColumn, bytes: Uint8Array, at: number, next: number): KeyValue {
   switch (column.type) {
     case 'string':
       return readText(bytes, at + 2, next);
     case 'bytes':
-      return bytes.slice(at + 2, next);
+      return Uint8Array.prototype.slice.call(bytes, at + 2, next);
     case 'int64':
-      return view.getBigInt64(at, true);
+      return (BigInt(signedWord(bytes, at + 4)) << 32n) | BigInt(signedWord(bytes, at) >>> 0);
     case 'timestamp':
-      return readInt64(view, at);
+      return signedWord(bytes, at + 4) * TWO_POW_32 + (signedWord(bytes, at) >>> 0);
     case 'uuid':
       return readUuid(bytes, at);
   }
@@ -230,12 +237,15 @@ function keyValueEnd(column: KeyColumn, bytes: Uint8Array, at: number, end: numb
   return next <= end ? next : -1;
 }
 
-/** Whether the i64 at `at` is within ±(2^53 − 1), from its bytes: a view per key would cost more than the check. */
+/** Whether the i64 at `at` is within ±(2^53 − 1). From bytes: a view per key would cost more than the check. */
 function isSafeTimestamp(bytes: Uint8Array, at: number): boolean {
-  const top = (bytes[at + 7]! << 24) | (bytes[at + 6]! << 16) | (bytes[at + 5]! << 8) | bytes[at + 4]!;
-  if (top >= 0x20_0000 || top < -0x20_0000) return false;
-  if (top !== -0x20_0000) return true;
-  return (bytes[at]! | bytes[at + 1]! | bytes[at + 2]! | bytes[at + 3]!) !== 0;
+  const high = signedWord(bytes, at + 4);
+  if (high >= 0x20_0000 || high < -0x20_0000) return false;
+  return high !== -0x20_0000 || signedWord(bytes, at) !== 0;
+}
+
+function signedWord(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 function malformedKey(column: KeyColumn, at: number, length: number): ProtocolError {

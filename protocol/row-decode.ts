@@ -1,10 +1,11 @@
 /**
- * Values from rows. The row has been verified (by the server when it came in, and by the block's checksum since), so
- * nothing is checked here; bounds errors of the DataView are the last guard.
+ * Values from rows. The row has been verified (by the server when it came in, and by its block's checksum since), so
+ * nothing is checked here; the DataView's own bounds are the last guard.
  */
 
 import { readList } from './list-codec.ts';
 import { decodeMessagePack } from './message-pack.ts';
+import { compileRowFactory, type RowFactory } from './row-factory.ts';
 import {
   type FeatureSlot,
   KIND_BYTES,
@@ -18,16 +19,41 @@ import type { FeatureValue, MessagePackValue } from './row-value.ts';
 import { readScalar } from './scalar-codec.ts';
 import { readText } from './text.ts';
 
+/** What decoding keeps per layout: the maker of its objects and a place for one row's values. */
+interface Decoder {
+  factory: RowFactory;
+  values: FeatureValue[];
+}
+
+const decoders: WeakMap<RowLayout, Decoder> = new WeakMap();
+
 /** The row at `offset` as an object by feature name, in schema order; null features are null. */
 export function decodeRow(layout: RowLayout, view: DataView, offset: number): Record<string, FeatureValue> {
-  const row: Record<string, FeatureValue> = {};
+  const decoder = decoders.get(layout) ?? addDecoder(layout);
+  decodeFeatures(layout.slots, view, offset, decoder.values, 0);
+  return decoder.factory(decoder.values) as Record<string, FeatureValue>;
+}
+
+function addDecoder(layout: RowLayout): Decoder {
+  const names = layout.slots.map((slot) => slot.name);
+  const decoder: Decoder = { factory: compileRowFactory(names), values: names.map(() => null) };
+  decoders.set(layout, decoder);
+  return decoder;
+}
+
+/** Writes the values of `slots`, of the row at `offset`, to values[from], values[from + 1], … */
+export function decodeFeatures(
+  slots: readonly FeatureSlot[],
+  view: DataView,
+  offset: number,
+  values: unknown[],
+  from: number,
+): void {
   const bytes = bytesOf(view);
-  const slots = layout.slots;
   for (let index = 0; index < slots.length; index++) {
     const slot = slots[index]!;
-    row[slot.name] = isPresent(view, offset, index) ? readValue(slot, view, bytes, offset) : null;
+    values[from + index] = isPresent(view, offset, slot.index) ? readValue(slot, view, bytes, offset) : null;
   }
-  return row;
 }
 
 /** One feature of the row at `offset`. */
@@ -58,7 +84,7 @@ function readValue(slot: FeatureSlot, view: DataView, bytes: Uint8Array, offset:
   const to = from + view.getUint32(at + 4, true);
   if (slot.kind === KIND_STRING) return readText(bytes, from, to);
   if (slot.kind === KIND_LIST) return readList(view, bytes, from, slot);
-  if (slot.kind === KIND_BYTES) return bytes.slice(from, to);
+  if (slot.kind === KIND_BYTES) return Uint8Array.prototype.slice.call(bytes, from, to);
   return decodeMessagePack(bytes, from, to, 'ROW_INVALID') as MessagePackValue;
 }
 
@@ -68,7 +94,10 @@ function readVector(view: DataView, offset: number, length: number): Float32Arra
   return vector;
 }
 
-/** The bytes under a view, kept per view: a row of strings would otherwise make an array each time. */
+/** The bytes under the view of the call before: rows of one frame share it, and making them costs more than a row. */
+let lastView: DataView = new DataView(new ArrayBuffer(0));
+let lastBytes: Buffer = Buffer.alloc(0);
+
 function bytesOf(view: DataView): Buffer {
   if (view !== lastView) {
     lastBytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
@@ -76,6 +105,3 @@ function bytesOf(view: DataView): Buffer {
   }
   return lastBytes;
 }
-
-let lastView: DataView = new DataView(new ArrayBuffer(0));
-let lastBytes: Buffer = Buffer.alloc(0);

@@ -100,6 +100,8 @@ export interface RowLayout {
   slots: FeatureSlot[];
   /** The slots of variable features, in schema order. */
   variableSlots: FeatureSlot[];
+  /** The slots whose bytes may be wrong (bool, timestamp, variable), in schema order. */
+  checkedSlots: FeatureSlot[];
   /** Bytes of the validity bitmap, padding included. */
   bitmapBytes: number;
   /** Where the fixed section begins. */
@@ -128,6 +130,9 @@ export function compileLayout(schema: GroupSchema): RowLayout {
     schemaVersion: schema.version,
     slots,
     variableSlots,
+    checkedSlots: slots.filter(
+      (slot) => slot.kind === KIND_BOOL || slot.kind === KIND_TIMESTAMP || slot.kind >= KIND_STRING,
+    ),
     bitmapBytes,
     fixedStart,
     fixedEnd: offset,

@@ -47,7 +47,8 @@ export function verifyRow(
     );
   }
   verifyZero(bytes, bitmapAt + ((featureCount + 7) >> 3), offset + layout.fixedStart, 'the validity bitmap');
-  const end = verifySlots(layout, view, bytes, offset, length);
+  verifyNulls(layout, bytes, offset);
+  const end = verifyValues(layout, view, bytes, offset, length);
   if (align8(end) !== length) {
     throw new ProtocolError('ROW_INVALID', `the row has ${length} bytes; its values end after ${end}`);
   }
@@ -83,27 +84,44 @@ function verifyHeader(layout: RowLayout, view: DataView, offset: number, length:
   }
 }
 
-/** Checks every slot and returns where the row's last value ends, from the row's start. */
-function verifySlots(
+/** Checks that the slots of null features are zero. Rows are mostly full: a byte of the bitmap that is skips eight. */
+function verifyNulls(layout: RowLayout, bytes: Uint8Array, offset: number): void {
+  const slots = layout.slots;
+  const bitmapAt = offset + ROW_HEADER_BYTES;
+  for (let index = 0; index < slots.length; index++) {
+    const present = bytes[bitmapAt + (index >> 3)]!;
+    if (present === 0xff) {
+      index |= 7;
+      continue;
+    }
+    if (((present >> (index & 7)) & 1) !== 0) continue;
+    const slot = slots[index]!;
+    const at = offset + slot.offset;
+    if (!isZero(bytes, at, at + slot.bytes)) throw invalid(slot, 'is null but its slot is not zero');
+  }
+}
+
+/** Checks the values that can be wrong and returns where the row's last one ends, from the row's start. */
+function verifyValues(
   layout: RowLayout,
   view: DataView,
   bytes: Uint8Array,
   offset: number,
   length: number,
 ): number {
-  const slots = layout.slots;
+  const slots = layout.checkedSlots;
   let end = layout.variableStart;
   for (let index = 0; index < slots.length; index++) {
     const slot = slots[index]!;
+    const bit = slot.index;
+    if (((bytes[offset + ROW_HEADER_BYTES + (bit >> 3)]! >> (bit & 7)) & 1) === 0) continue;
     const at = offset + slot.offset;
-    if (((bytes[offset + ROW_HEADER_BYTES + (index >> 3)]! >> (index & 7)) & 1) === 0) {
-      if (!isZero(bytes, at, at + slot.bytes)) throw invalid(slot, 'is null but its slot is not zero');
-    } else if (slot.kind >= KIND_STRING) {
+    if (slot.kind >= KIND_STRING) {
       end = verifyVariable(slot, view, bytes, offset, length, end);
     } else if (slot.kind === KIND_BOOL) {
       if (bytes[at]! > 1) throw invalid(slot, `holds the byte ${bytes[at]}; a bool is 0 or 1`);
-    } else if (slot.kind === KIND_TIMESTAMP) {
-      if (Number.isNaN(readInt64(view, at))) throw invalid(slot, 'is outside ±(2^53 − 1) µs');
+    } else if (Number.isNaN(readInt64(view, at))) {
+      throw invalid(slot, 'is outside ±(2^53 − 1) µs');
     }
   }
   return end;

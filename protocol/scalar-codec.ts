@@ -48,10 +48,10 @@ export function writeScalar(view: DataView, offset: number, kind: number, value:
 export function writeNumber(view: DataView, offset: number, kind: number, value: number): boolean {
   switch (kind) {
     case KIND_FLOAT32:
-      view.setFloat32(offset, value, true);
+      writeFloat32(view, offset, value);
       return true;
     case KIND_FLOAT64:
-      view.setFloat64(offset, value, true);
+      writeFloat64(view, offset, value);
       return true;
     case KIND_INT32:
       if ((value | 0) !== value) return false;
@@ -72,6 +72,21 @@ export function writeNumber(view: DataView, offset: number, kind: number, value:
       return true;
     default:
       return false;
+  }
+}
+
+/** A NaN from arithmetic may carry any sign and payload, and a view would keep them. */
+export function writeFloat32(view: DataView, offset: number, value: number): void {
+  if (Number.isNaN(value)) view.setUint32(offset, 0x7fc00000, true);
+  else view.setFloat32(offset, value, true);
+}
+
+export function writeFloat64(view: DataView, offset: number, value: number): void {
+  if (Number.isNaN(value)) {
+    view.setUint32(offset, 0, true);
+    view.setUint32(offset + 4, 0x7ff80000, true);
+  } else {
+    view.setFloat64(offset, value, true);
   }
 }
 
