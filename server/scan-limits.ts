@@ -1,0 +1,27 @@
+/** The bounds of scans, each with its reason. What exceeds one is refused or waits (limits.ts has the other bounds). */
+import { FRAME_BYTES_MAX, RESPONSE_HEADER_BYTES, SCAN_DATA_PREFIX_BYTES } from '../protocol/index.ts';
+
+/** Scans of one connection: a client needs one; more than a few only compete for the same socket. */
+export const SCANS_PER_CONNECTION_MAX = 8;
+
+/** Scans of one scan thread: each holds a step and a batch, some 10 MiB, so all of them about 320 MiB. */
+export const SCANS_PER_THREAD_MAX = 32;
+
+/** Body bytes of a batch at most: 65,536 flights are 2.5 MiB; larger batches gain nothing and keep others waiting. */
+export const SCAN_BATCH_BYTES_MAX: number = 4 << 20;
+
+/** And at least, however small the credit: below this the frame and its metadata would weigh more than rows. */
+export const SCAN_BATCH_BYTES_MIN: number = 64 << 10;
+
+/** Arrow bytes of one frame, schema message included. */
+export const SCAN_MESSAGE_BYTES_MAX: number =
+  FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES - SCAN_DATA_PREFIX_BYTES;
+
+/** A scan without credit for so long gives its memory back; it goes on from its position when credit comes. */
+export const SCAN_IDLE_TIMEOUT_MS = 10_000;
+
+/** Between two questions when the shard's answer and the store's checkpoint differ: a flush is about to finish. */
+export const SCAN_RETRY_DELAY_MS = 2;
+
+/** Questions in a row that may so fail: 10 s, a hundred times what the end of a flush takes. */
+export const SCAN_RETRIES_MAX = 5_000;
