@@ -80,6 +80,7 @@ export class ByteReader {
   /** Moves to the next multiple of 8 from the start; the bytes between must be zero. */
   align8(): void {
     const pad = -(this.offset - this.start) & 7;
+    if (pad === 0) return;
     const offset = this.take(pad);
     for (let index = 0; index < pad; index++) {
       if (this.bytes[offset + index] !== 0) {

@@ -44,7 +44,8 @@ export * from './requests/map.ts';
 export * from './requests/ping.ts';
 export * from './requests/put.ts';
 export * from './requests/scan.ts';
-export * from './requests/scan-control.ts';
+export * from './requests/scan-cancel.ts';
+export * from './requests/scan-credit.ts';
 export * from './requests/status.ts';
 export { RESULT_APPLIED, RESULT_SUPERSEDED, type WriteResponse } from './requests/write-response.ts';
 export {

@@ -182,12 +182,13 @@ function readVariable(reader: ByteReader, count: number, batch: KeyBatch): void 
 function verifyKeys(columns: readonly KeyColumn[], stride: number, batch: KeyBatch): void {
   if (stride !== 0 && stride === fixedKeyBytes(columns) && !hasTimestamp(columns)) return;
   const { bytes, offsets, count } = batch;
-  for (let index = 0; index < count; index++) {
-    try {
+  let index = 0;
+  try {
+    for (; index < count; index++) {
       verifyKey(columns, bytes, offsets[index]!, offsets[index + 1]! - offsets[index]!);
-    } catch (error) {
-      throw numbered(error, index);
     }
+  } catch (error) {
+    throw numbered(error, index);
   }
 }
 

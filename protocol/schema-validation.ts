@@ -189,7 +189,8 @@ function asArray(value: unknown, path: string, countMax: number): unknown[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > countMax) {
     return refuse(path, value, `an array of 1 to ${countMax}`);
   }
-  return value;
+  // A copy without holes, which map and forEach would step over.
+  return Array.from(value);
 }
 
 function isPresent(value: unknown): boolean {

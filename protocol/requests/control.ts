@@ -16,7 +16,7 @@ import {
 import { decodeMessagePackMap, encodeMessagePack, type MessagePackMap } from '../message-pack.ts';
 import { describeValue, ProtocolError } from '../protocol-error.ts';
 
-export function encodeControlRequest(
+export function appendControlRequest(
   writer: ByteWriter,
   operation: number,
   options: RequestOptions,
@@ -27,11 +27,11 @@ export function encodeControlRequest(
   endFrame(writer, start);
 }
 
-export function decodeControlRequest(frame: Frame): MessagePackMap {
+export function readControlRequest(frame: Frame): MessagePackMap {
   return decodeMessagePackMap(frame.bytes, requestBody(frame), frame.end);
 }
 
-export function encodeControlResponse(
+export function appendControlResponse(
   writer: ByteWriter,
   operation: number,
   correlationId: number,
@@ -44,7 +44,7 @@ export function encodeControlResponse(
   endFrame(writer, start);
 }
 
-export function decodeControlResponse(frame: Frame): MessagePackMap {
+export function readControlResponse(frame: Frame): MessagePackMap {
   return decodeMessagePackMap(frame.bytes, responseBody(frame), frame.end);
 }
 

@@ -16,10 +16,10 @@ import { OPERATIONS } from '../operation.ts';
 import type { GroupSchema, GroupSpec } from '../schema.ts';
 import { validateGroupSpec, validateSchema } from '../schema-validation.ts';
 import {
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
+  appendControlRequest,
+  appendControlResponse,
+  readControlRequest,
+  readControlResponse,
   refuseField,
 } from './control.ts';
 
@@ -35,11 +35,11 @@ export function encodeCreateGroupRequest(
 ): void {
   const spec = validateGroupSpec(request.spec);
   const body = request.ifNotExists ? { ...spec, ifNotExists: true } : spec;
-  encodeControlRequest(writer, OPERATIONS.CREATE_GROUP, options, body);
+  appendControlRequest(writer, OPERATIONS.CREATE_GROUP, options, body);
 }
 
 export function decodeCreateGroupRequest(frame: Frame): CreateGroupRequest {
-  const map = decodeControlRequest(frame);
+  const map = readControlRequest(frame);
   const ifNotExists = map['ifNotExists'] ?? false;
   if (typeof ifNotExists !== 'boolean') return refuseField('ifNotExists', ifNotExists, 'true or false');
   return { spec: validateGroupSpec(map), ifNotExists };
@@ -50,9 +50,9 @@ export function encodeCreateGroupResponse(
   correlationId: number,
   group: GroupSchema,
 ): void {
-  encodeControlResponse(writer, OPERATIONS.CREATE_GROUP, correlationId, { group });
+  appendControlResponse(writer, OPERATIONS.CREATE_GROUP, correlationId, { group });
 }
 
 export function decodeCreateGroupResponse(frame: Frame): GroupSchema {
-  return validateSchema(decodeControlResponse(frame)['group']);
+  return validateSchema(readControlResponse(frame)['group']);
 }

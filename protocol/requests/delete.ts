@@ -18,7 +18,7 @@ import { ProtocolError } from '../protocol-error.ts';
 import type { KeyColumn } from '../schema.ts';
 import { decodeEventTimes, encodeEventTimes } from './event-times.ts';
 import { readGroupId } from './group-id.ts';
-import { decodeWriteResponse, encodeWriteResponse, type WriteResponse } from './write-response.ts';
+import { appendWriteResponse, readWriteResponse, type WriteResponse } from './write-response.ts';
 
 const FIXED_BYTES = 8;
 
@@ -71,7 +71,7 @@ export function decodeDeleteRequest(frame: Frame, columns: readonly KeyColumn[])
   }
   const eventTimes = new Float64Array(count);
   decodeEventTimes(reader, count, eventTimes);
-  const keys = decodeKeyBatch(reader, columns, count);
+  const keys = decodeKeyBatch(reader, columns, GET_KEYS_MAX);
   if (keys.count !== count) {
     throw new ProtocolError(
       'MALFORMED_REQUEST',
@@ -89,9 +89,9 @@ export function encodeDeleteResponse(
   results: Uint8Array,
   lsns: ArrayLike<number>,
 ): void {
-  encodeWriteResponse(writer, OPERATIONS.DELETE, correlationId, count, results, lsns);
+  appendWriteResponse(writer, OPERATIONS.DELETE, correlationId, count, results, lsns);
 }
 
 export function decodeDeleteResponse(frame: Frame): WriteResponse {
-  return decodeWriteResponse(frame);
+  return readWriteResponse(frame);
 }

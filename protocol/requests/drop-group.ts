@@ -10,25 +10,25 @@ import type { RequestOptions } from '../frame-header.ts';
 import { OPERATIONS } from '../operation.ts';
 import { validateGroupName } from '../schema-validation.ts';
 import {
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
+  appendControlRequest,
+  appendControlResponse,
+  readControlRequest,
+  readControlResponse,
 } from './control.ts';
 
 export function encodeDropGroupRequest(writer: ByteWriter, options: RequestOptions, name: string): void {
-  encodeControlRequest(writer, OPERATIONS.DROP_GROUP, options, { name });
+  appendControlRequest(writer, OPERATIONS.DROP_GROUP, options, { name });
 }
 
 /** The group's name. */
 export function decodeDropGroupRequest(frame: Frame): string {
-  return validateGroupName(decodeControlRequest(frame)['name']);
+  return validateGroupName(readControlRequest(frame)['name']);
 }
 
 export function encodeDropGroupResponse(writer: ByteWriter, correlationId: number): void {
-  encodeControlResponse(writer, OPERATIONS.DROP_GROUP, correlationId, {});
+  appendControlResponse(writer, OPERATIONS.DROP_GROUP, correlationId, {});
 }
 
 export function decodeDropGroupResponse(frame: Frame): void {
-  decodeControlResponse(frame);
+  readControlResponse(frame);
 }

@@ -11,7 +11,7 @@ import { ERROR_CODES, type ErrorCodeName, errorName, errorNumber } from '../erro
 import type { Frame } from '../frame-decoder.ts';
 import { beginResponse, endFrame } from '../frame-header.ts';
 import { encodeMessagePack } from '../message-pack.ts';
-import { decodeControlResponse } from './control.ts';
+import { readControlResponse } from './control.ts';
 
 /** Longer messages are cut: an error must fit a frame whatever it quotes. */
 const MESSAGE_LENGTH_MAX = 4096;
@@ -45,7 +45,7 @@ export function encodeErrorResponse(
 
 /** `status` is the response header's. What a newer server says of its code is believed over this build's table. */
 export function decodeErrorResponse(frame: Frame, status: number): ErrorResponse {
-  const body = decodeControlResponse(frame);
+  const body = readControlResponse(frame);
   const code = errorName(status);
   const error: ErrorResponse = {
     code,

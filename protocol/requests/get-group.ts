@@ -11,25 +11,25 @@ import { OPERATIONS } from '../operation.ts';
 import type { GroupSchema } from '../schema.ts';
 import { validateGroupName, validateSchema } from '../schema-validation.ts';
 import {
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
+  appendControlRequest,
+  appendControlResponse,
+  readControlRequest,
+  readControlResponse,
 } from './control.ts';
 
 export function encodeGetGroupRequest(writer: ByteWriter, options: RequestOptions, name: string): void {
-  encodeControlRequest(writer, OPERATIONS.GET_GROUP, options, { name });
+  appendControlRequest(writer, OPERATIONS.GET_GROUP, options, { name });
 }
 
 /** The group's name. */
 export function decodeGetGroupRequest(frame: Frame): string {
-  return validateGroupName(decodeControlRequest(frame)['name']);
+  return validateGroupName(readControlRequest(frame)['name']);
 }
 
 export function encodeGetGroupResponse(writer: ByteWriter, correlationId: number, group: GroupSchema): void {
-  encodeControlResponse(writer, OPERATIONS.GET_GROUP, correlationId, { group });
+  appendControlResponse(writer, OPERATIONS.GET_GROUP, correlationId, { group });
 }
 
 export function decodeGetGroupResponse(frame: Frame): GroupSchema {
-  return validateSchema(decodeControlResponse(frame)['group']);
+  return validateSchema(readControlResponse(frame)['group']);
 }

@@ -12,19 +12,19 @@ import { OPERATIONS } from '../operation.ts';
 import type { GroupSchema } from '../schema.ts';
 import { validateSchema } from '../schema-validation.ts';
 import {
+  appendControlRequest,
+  appendControlResponse,
   arrayField,
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
+  readControlRequest,
+  readControlResponse,
 } from './control.ts';
 
 export function encodeListGroupsRequest(writer: ByteWriter, options: RequestOptions): void {
-  encodeControlRequest(writer, OPERATIONS.LIST_GROUPS, options, {});
+  appendControlRequest(writer, OPERATIONS.LIST_GROUPS, options, {});
 }
 
 export function decodeListGroupsRequest(frame: Frame): void {
-  decodeControlRequest(frame);
+  readControlRequest(frame);
 }
 
 export function encodeListGroupsResponse(
@@ -32,9 +32,9 @@ export function encodeListGroupsResponse(
   correlationId: number,
   groups: readonly GroupSchema[],
 ): void {
-  encodeControlResponse(writer, OPERATIONS.LIST_GROUPS, correlationId, { groups });
+  appendControlResponse(writer, OPERATIONS.LIST_GROUPS, correlationId, { groups });
 }
 
 export function decodeListGroupsResponse(frame: Frame): GroupSchema[] {
-  return arrayField(decodeControlResponse(frame), 'groups', GROUPS_MAX).map(validateSchema);
+  return arrayField(readControlResponse(frame), 'groups', GROUPS_MAX).map(validateSchema);
 }

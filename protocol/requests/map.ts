@@ -16,14 +16,14 @@ import type { MessagePackMap } from '../message-pack.ts';
 import { OPERATIONS } from '../operation.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import {
+  appendControlRequest,
+  appendControlResponse,
   arrayField,
   asMap,
   binaryField,
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
   integerField,
+  readControlRequest,
+  readControlResponse,
   textField,
 } from './control.ts';
 
@@ -53,11 +53,11 @@ export interface PartitionMap {
 }
 
 export function encodeMapRequest(writer: ByteWriter, options: RequestOptions): void {
-  encodeControlRequest(writer, OPERATIONS.MAP, options, {});
+  appendControlRequest(writer, OPERATIONS.MAP, options, {});
 }
 
 export function decodeMapRequest(frame: Frame): void {
-  decodeControlRequest(frame);
+  readControlRequest(frame);
 }
 
 export function encodeMapResponse(writer: ByteWriter, correlationId: number, map: PartitionMap): void {
@@ -65,7 +65,7 @@ export function encodeMapResponse(writer: ByteWriter, correlationId: number, map
   for (let partition = 0; partition < map.owners.length; partition++) {
     owners.writeUInt16LE(map.owners[partition]!, 2 * partition);
   }
-  encodeControlResponse(writer, OPERATIONS.MAP, correlationId, {
+  appendControlResponse(writer, OPERATIONS.MAP, correlationId, {
     epoch: map.epoch,
     partitionCount: map.partitionCount,
     nodes: map.nodes.map((node) => ({
@@ -78,7 +78,7 @@ export function encodeMapResponse(writer: ByteWriter, correlationId: number, map
 }
 
 export function decodeMapResponse(frame: Frame): PartitionMap {
-  const map = decodeControlResponse(frame);
+  const map = readControlResponse(frame);
   const partitionCount = integerField(map, 'partitionCount', PARTITION_COUNT, PARTITION_COUNT);
   const nodes = arrayField(map, 'nodes', NODES_MAX).map(decodeNode);
   return {

@@ -22,7 +22,7 @@ import { verifyRow } from '../row-verify.ts';
 import type { KeyColumn } from '../schema.ts';
 import { decodeEventTimes, encodeEventTimes } from './event-times.ts';
 import { readGroupId } from './group-id.ts';
-import { decodeWriteResponse, encodeWriteResponse, type WriteResponse } from './write-response.ts';
+import { appendWriteResponse, readWriteResponse, type WriteResponse } from './write-response.ts';
 
 const FIXED_BYTES = 8;
 
@@ -80,7 +80,7 @@ export function decodePutRequest(frame: Frame, columns: readonly KeyColumn[], la
   checkCount(count, reader.remaining);
   const eventTimes = new Float64Array(count);
   decodeEventTimes(reader, count, eventTimes);
-  const keys = decodeKeyBatch(reader, columns, count);
+  const keys = decodeKeyBatch(reader, columns, PUT_ROWS_MAX);
   if (keys.count !== count) {
     throw new ProtocolError('MALFORMED_REQUEST', `the request has ${count} rows and ${keys.count} keys`);
   }
@@ -154,9 +154,9 @@ export function encodePutResponse(
   results: Uint8Array,
   lsns: ArrayLike<number>,
 ): void {
-  encodeWriteResponse(writer, OPERATIONS.PUT, correlationId, count, results, lsns);
+  appendWriteResponse(writer, OPERATIONS.PUT, correlationId, count, results, lsns);
 }
 
 export function decodePutResponse(frame: Frame): WriteResponse {
-  return decodeWriteResponse(frame);
+  return readWriteResponse(frame);
 }

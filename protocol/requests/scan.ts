@@ -26,12 +26,12 @@ import { OPERATIONS } from '../operation.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import { validateGroupName } from '../schema-validation.ts';
 import {
+  appendControlRequest,
+  appendControlResponse,
   arrayField,
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
   integerField,
+  readControlRequest,
+  readControlResponse,
   refuseField,
 } from './control.ts';
 
@@ -73,11 +73,11 @@ export function encodeScanRequest(writer: ByteWriter, options: RequestOptions, r
   if (request.columns !== null) body['columns'] = request.columns;
   body['batchRows'] = request.batchRows;
   body['creditBytes'] = request.creditBytes;
-  encodeControlRequest(writer, OPERATIONS.SCAN, options, body);
+  appendControlRequest(writer, OPERATIONS.SCAN, options, body);
 }
 
 export function decodeScanRequest(frame: Frame): ScanRequest {
-  const map = decodeControlRequest(frame);
+  const map = readControlRequest(frame);
   return {
     group: validateGroupName(map['group']),
     partitions: isAbsent(map['partitions']) ? null : decodePartitions(map),
@@ -168,7 +168,7 @@ export function decodeScanData(frame: Frame): ScanData {
 }
 
 export function encodeScanEnd(writer: ByteWriter, correlationId: number, summary: ScanSummary): void {
-  encodeControlResponse(writer, OPERATIONS.SCAN, correlationId, {
+  appendControlResponse(writer, OPERATIONS.SCAN, correlationId, {
     rows: summary.rows,
     bytes: summary.bytes,
     partitions: summary.partitions,
@@ -176,7 +176,7 @@ export function encodeScanEnd(writer: ByteWriter, correlationId: number, summary
 }
 
 export function decodeScanEnd(frame: Frame): ScanSummary {
-  const map = decodeControlResponse(frame);
+  const map = readControlResponse(frame);
   const max = Number.MAX_SAFE_INTEGER;
   return {
     rows: integerField(map, 'rows', 0, max),

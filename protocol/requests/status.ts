@@ -13,12 +13,12 @@ import type { RequestOptions } from '../frame-header.ts';
 import { SHARDS_MAX } from '../limits.ts';
 import { OPERATIONS } from '../operation.ts';
 import {
+  appendControlRequest,
+  appendControlResponse,
   arrayField,
   asMap,
-  decodeControlRequest,
-  decodeControlResponse,
-  encodeControlRequest,
-  encodeControlResponse,
+  readControlRequest,
+  readControlResponse,
   textField,
 } from './control.ts';
 
@@ -37,19 +37,19 @@ export interface NodeStatus {
 }
 
 export function encodeStatusRequest(writer: ByteWriter, options: RequestOptions): void {
-  encodeControlRequest(writer, OPERATIONS.STATUS, options, {});
+  appendControlRequest(writer, OPERATIONS.STATUS, options, {});
 }
 
 export function decodeStatusRequest(frame: Frame): void {
-  decodeControlRequest(frame);
+  readControlRequest(frame);
 }
 
 export function encodeStatusResponse(writer: ByteWriter, correlationId: number, status: NodeStatus): void {
-  encodeControlResponse(writer, OPERATIONS.STATUS, correlationId, status);
+  appendControlResponse(writer, OPERATIONS.STATUS, correlationId, status);
 }
 
 export function decodeStatusResponse(frame: Frame): NodeStatus {
-  const map = decodeControlResponse(frame);
+  const map = readControlResponse(frame);
   const uptime = map['uptimeSeconds'];
   return {
     ...map,

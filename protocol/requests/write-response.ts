@@ -25,7 +25,7 @@ export interface WriteResponse {
 }
 
 /** `operation` is PUT or DELETE. `results` and `lsns` may be longer than `count`. */
-export function encodeWriteResponse(
+export function appendWriteResponse(
   writer: ByteWriter,
   operation: number,
   correlationId: number,
@@ -45,7 +45,7 @@ export function encodeWriteResponse(
   endFrame(writer, start);
 }
 
-export function decodeWriteResponse(frame: Frame): WriteResponse {
+export function readWriteResponse(frame: Frame): WriteResponse {
   const body = responseBody(frame);
   const space = frame.end - body;
   const count = space < FIXED_BYTES ? 0 : frame.view.getUint32(body, true);
