@@ -1,0 +1,393 @@
+/**
+ * The client: the operations of a feature store as methods that take and give plain values.
+ *
+ *   connect ──▶ Dispatcher (map, links)      get ──▶ Coalescer ──▶ RowRead ─┐
+ *                                            getMany ──▶ ManyRead ──────────┤
+ *                                            getMatrix ──▶ MatrixRead ──────┼─▶ one request a shard
+ *                                            put ──▶ PutJob ──▶ PutOperation┤
+ *                                            delete ──▶ DeleteOperation ────┘
+ *                                            scan ──▶ ScanFeed ──▶ one connection a shard
+ *
+ * I1  Whatever goes wrong is a MillraceError, as a rejection, never as a throw of the call itself; only `scan` and
+ *     `scanBytes`, which answer no promise, throw USAGE for options that make no sense.
+ * I2  Groups may be named or passed as objects. A name is looked up once; when the server no longer knows what it was,
+ *     it is looked up again, once.
+ */
+import {
+  DTYPE_FLOAT32,
+  DTYPE_FLOAT64,
+  decodeCreateGroupResponse,
+  decodeDropGroupResponse,
+  decodeGetGroupResponse,
+  decodeListGroupsResponse,
+  decodePingResponse,
+  decodeStatusResponse,
+  encodeCreateGroupRequest,
+  encodeDropGroupRequest,
+  encodeGetGroupRequest,
+  encodeKeys,
+  encodeListGroupsRequest,
+  encodePingRequest,
+  encodeStatusRequest,
+  type GroupSchema,
+  type NodeStatus,
+  OPERATIONS,
+} from '../protocol/index.ts';
+import type {
+  CallOptions,
+  ColumnRows,
+  CreateGroupOptions,
+  DeleteOptions,
+  MatrixOf,
+  MatrixOptions,
+  PutOptions,
+  ReadOptions,
+} from './call-options.ts';
+import { Coalescer } from './coalescer.ts';
+import { ClientContext } from './context.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { MillraceError } from './errors.ts';
+import type { FeatureMatrix, MatrixData } from './feature-matrix.ts';
+import { Group } from './group.ts';
+import { type GroupSpecInput, toGroupSpec } from './group-spec.ts';
+import { emptyMatrix, MatrixRead } from './matrix-read.ts';
+import { type Address, type ConnectOptions, parseAddress, positiveMs, resolveOptions } from './options.ts';
+import { promised, settle } from './promised.ts';
+import { PutJob } from './put-job.ts';
+import { columnSource, eventTimeOf, type RowSource, rowSource } from './row-chunk.ts';
+import { ManyRead } from './row-read.ts';
+import type {
+  CompactGroupSpec,
+  EntityKey,
+  EntityKeyOf,
+  PutRow,
+  PutRowOf,
+  ReadRowOf,
+  Row,
+} from './row-types.ts';
+import { Scan, type ScanOptions, type ScanPart, scanParts, toScanRequest } from './scan.ts';
+import { ScanFeed } from './scan-feed.ts';
+import { DeleteOperation, type WriteResult, WriteTally } from './write-operation.ts';
+
+type AnyGroup = Group<unknown, unknown, unknown>;
+export class Millrace {
+  private readonly dispatcher: Dispatcher;
+  private readonly groupsByName: Map<string, Group> = new Map();
+  private readonly coalescers: WeakMap<AnyGroup, Coalescer> = new WeakMap();
+
+  /**
+   * Connects to the cluster that has a listener at `address` ('host:port', or { host, port }).
+   * Rejects with CONNECT_FAILED, UNSUPPORTED_VERSION, or USAGE for what is no address.
+   */
+  static async connect(address: string | Address, options: ConnectOptions = {}): Promise<Millrace> {
+    const context = new ClientContext(resolveOptions(options));
+    // biome-ignore lint/complexity/noThisInStatic: connecting through a subclass gives the subclass (server/millrace.ts).
+    return new this(await Dispatcher.open(parseAddress(address), context));
+  }
+
+  protected constructor(dispatcher: Dispatcher) {
+    this.dispatcher = dispatcher;
+  }
+
+  /**
+   * Creates a feature group and answers when every shard of the node knows it. With `ifNotExists`, a group of the same
+   * declaration is answered as it is. Rejects with SCHEMA_INVALID, GROUP_EXISTS, LIMIT_EXCEEDED.
+   */
+  createGroup<const S extends CompactGroupSpec>(
+    spec: S,
+    options?: CreateGroupOptions,
+  ): Promise<Group<ReadRowOf<S>, PutRowOf<S>, EntityKeyOf<S>>>;
+  createGroup(spec: GroupSpecInput, options?: CreateGroupOptions): Promise<Group>;
+  async createGroup(spec: GroupSpecInput, options: CreateGroupOptions = {}): Promise<AnyGroup> {
+    const ifNotExists = options.ifNotExists ?? false;
+    const request = { spec: settle(() => toGroupSpec(spec)), ifNotExists };
+    const schema = await this.dispatcher.control(
+      ifNotExists ? 'read' : 'once',
+      OPERATIONS.CREATE_GROUP,
+      (writer, header) => encodeCreateGroupRequest(writer, header, request),
+      decodeCreateGroupResponse,
+      checkedTimeout(options),
+    );
+    return this.remember(schema);
+  }
+
+  /** The group of this name. Rejects with GROUP_NOT_FOUND. */
+  async group(name: string): Promise<Group> {
+    const schema = await this.dispatcher.control(
+      'read',
+      OPERATIONS.GET_GROUP,
+      (writer, header) => encodeGetGroupRequest(writer, header, name),
+      decodeGetGroupResponse,
+    );
+    return this.remember(schema);
+  }
+
+  /** Every group, by name. */
+  async groups(): Promise<Group[]> {
+    const schemas = await this.dispatcher.control(
+      'read',
+      OPERATIONS.LIST_GROUPS,
+      encodeListGroupsRequest,
+      decodeListGroupsResponse,
+    );
+    return schemas.map((schema) => this.remember(schema));
+  }
+
+  /** Removes a group: its rows are invisible at once. Rejects with GROUP_NOT_FOUND. */
+  async dropGroup(group: string | AnyGroup): Promise<void> {
+    const name = typeof group === 'string' ? group : group.name;
+    this.groupsByName.delete(name);
+    await this.dispatcher.control(
+      'once',
+      OPERATIONS.DROP_GROUP,
+      (writer, header) => encodeDropGroupRequest(writer, header, name),
+      decodeDropGroupResponse,
+    );
+  }
+
+  /** How the node that answers is: its version, and figures of each of its shards. */
+  status(): Promise<NodeStatus> {
+    return this.dispatcher.control('read', OPERATIONS.STATUS, encodeStatusRequest, decodeStatusResponse);
+  }
+
+  /** The time to a node and back, in ms. */
+  async ping(): Promise<number> {
+    const startMs = performance.now();
+    await this.dispatcher.control('read', OPERATIONS.PING, encodePingRequest, decodePingResponse);
+    return performance.now() - startMs;
+  }
+
+  /**
+   * The latest row of one entity, or null when it has none (never put, deleted, or past its TTL). `get` calls of one
+   * turn of the event loop on the same group travel together; one with a `timeoutMs` of its own travels alone.
+   * Rejects with KEY_INVALID, FEATURE_NOT_FOUND, GROUP_NOT_FOUND, TIMEOUT and the connection's errors.
+   */
+  get<R, P, K>(group: Group<R, P, K>, key: NoInfer<K>, options?: CallOptions): Promise<R | null>;
+  get<R, P, K>(group: Group<R, P, K>, key: NoInfer<K>, options: ReadOptions): Promise<Partial<R> | null>;
+  get(group: string, key: EntityKey, options?: ReadOptions): Promise<Row | null>;
+  get(group: AnyGroup | string, key: EntityKey, options: ReadOptions = {}): Promise<unknown> {
+    if (options.timeoutMs !== undefined) {
+      return this.on(group, (known) => this.readMany(known, [key], options)).then((rows) => rows[0]);
+    }
+    return this.on(group, (known) =>
+      promised((resolve, reject) => {
+        this.dispatcher.assertOpen();
+        this.coalescerOf(known).add(key, { slots: known.slots(options.features), resolve, reject });
+      }),
+    );
+  }
+
+  /** The latest rows of many entities, in the keys' order, null where there is none. Rejects as `get` does. */
+  getMany<R, P, K>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options?: CallOptions,
+  ): Promise<(R | null)[]>;
+  getMany<R, P, K>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options: ReadOptions,
+  ): Promise<(Partial<R> | null)[]>;
+  getMany(group: string, keys: ArrayLike<EntityKey>, options?: ReadOptions): Promise<(Row | null)[]>;
+  getMany(group: AnyGroup | string, keys: ArrayLike<EntityKey>, options: ReadOptions = {}): Promise<unknown> {
+    return this.on(group, (known) => this.readMany(known, keys, options));
+  }
+
+  /**
+   * Numeric features of many entities as one row-major matrix of keys.length × columns, row i for key i; NaN where there
+   * is no value. Rejects as `get` does, and with TYPE_MISMATCH for features that are no numbers.
+   */
+  getMatrix<R, P, K, const O extends MatrixOptions>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options: O,
+  ): Promise<MatrixOf<O>>;
+  getMatrix<const O extends MatrixOptions>(
+    group: string,
+    keys: ArrayLike<EntityKey>,
+    options: O,
+  ): Promise<MatrixOf<O>>;
+  getMatrix(
+    group: AnyGroup | string,
+    keys: ArrayLike<EntityKey>,
+    options: MatrixOptions,
+  ): Promise<FeatureMatrix<MatrixData>> {
+    return this.on(group, (known) =>
+      promised((resolve, reject) => {
+        const { dispatcher } = this;
+        dispatcher.assertOpen();
+        const projection = known.projection(options.features);
+        const dtype = options.dtype === 'float64' ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
+        const eventTimes = options.eventTimes ?? false;
+        if (keys.length === 0) return resolve(emptyMatrix(0, projection.columnNames, dtype, eventTimes));
+        const deadlineMs = dispatcher.deadline(checkedTimeout(options));
+        const batch = encodeKeys(known.schema.key, keys);
+        new MatrixRead(
+          dispatcher,
+          known,
+          deadlineMs,
+          batch,
+          projection,
+          dtype,
+          eventTimes,
+          resolve,
+          reject,
+        ).start();
+      }),
+    );
+  }
+
+  /**
+   * Writes rows: objects (or columns) with the key columns, the event time and the features by name. Answers when all are
+   * durable. A row without an event time gets the current one; an absent feature is null. Any number of rows may be
+   * given; more than one request's worth (4,096 rows, or 1 MiB) goes out as several, which are not atomic together.
+   *
+   * A put is not repeated after a lost connection unless the client was opened with `retryWrites`. Doing so is harmless
+   * to lookups when rows name their event time: a repeated (key, event time) holds the same values.
+   *
+   * Rejects with KEY_INVALID, TYPE_MISMATCH, ROW_INVALID, ROW_TOO_LARGE, EVENT_TIME_INVALID, EVENT_TIME_IN_FUTURE,
+   * TOO_LATE (the message names the row), STORAGE_FULL, MEMORY_FULL, TIMEOUT and the connection's errors. When
+   * `indeterminate` is set some rows may have been written.
+   */
+  put<R, P, K>(
+    group: Group<R, P, K>,
+    rows: readonly NoInfer<P>[] | ColumnRows,
+    options?: PutOptions,
+  ): Promise<WriteResult>;
+  put(group: string, rows: readonly PutRow[] | ColumnRows, options?: PutOptions): Promise<WriteResult>;
+  put(
+    group: AnyGroup | string,
+    rows: readonly unknown[] | ColumnRows,
+    options: PutOptions = {},
+  ): Promise<WriteResult> {
+    const nowMicros = Date.now() * 1000;
+    return this.on(group, (known) =>
+      promised((resolve, reject) => {
+        const source = toRowSource(known, rows, nowMicros);
+        const timeoutMs = checkedTimeout(options);
+        const job = new PutJob(
+          this.dispatcher,
+          known,
+          source,
+          options.lsns ?? false,
+          timeoutMs,
+          resolve,
+          reject,
+        );
+        job.advance();
+      }),
+    );
+  }
+
+  /** Deletes the rows of these entities as of one event time. Rejects as `put` does. */
+  delete<R, P, K>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options?: DeleteOptions,
+  ): Promise<WriteResult>;
+  delete(group: string, keys: ArrayLike<EntityKey>, options?: DeleteOptions): Promise<WriteResult>;
+  delete(
+    group: AnyGroup | string,
+    keys: ArrayLike<EntityKey>,
+    options: DeleteOptions = {},
+  ): Promise<WriteResult> {
+    const nowMicros = Date.now() * 1000;
+    return this.on(group, (known) =>
+      promised((resolve, reject) => {
+        this.dispatcher.assertOpen();
+        const tally = new WriteTally(keys.length, options.lsns ?? false);
+        if (keys.length === 0) return resolve(tally.result());
+        const eventTime = eventTimeOf('eventTime', options.eventTime, nowMicros);
+        const eventTimes = new Float64Array(keys.length).fill(eventTime);
+        const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
+        const batch = encodeKeys(known.schema.key, keys);
+        const done = (error: MillraceError | null): void =>
+          error === null ? resolve(tally.result()) : reject(error);
+        new DeleteOperation(this.dispatcher, deadlineMs, known, batch, eventTimes, tally, done).start();
+      }),
+    );
+  }
+
+  /**
+   * The latest version of every live row, as Arrow record batches from all shards at once. Iterate it with `for await`;
+   * leaving the loop ends the scan. Iteration rejects with GROUP_NOT_FOUND, FEATURE_NOT_FOUND, CANCELLED (the signal),
+   * CONNECTION_LOST (begin again: a scan is not resumed) and TIMEOUT. Throws USAGE.
+   */
+  scan(group: string | AnyGroup, options: ScanOptions = {}): Scan {
+    return new Scan(this.feedOf(group, options));
+  }
+
+  /** The same as the bytes of one Arrow IPC stream, part by part, for whoever writes or forwards them undecoded. */
+  scanBytes(group: string | AnyGroup, options: ScanOptions = {}): AsyncGenerator<ScanPart, void, undefined> {
+    return scanParts(this.feedOf(group, options));
+  }
+
+  /**
+   * Refuses new calls (CLIENT_CLOSED), ends scans, waits up to `closeTimeoutMs` for the answers under way, rejects those
+   * that did not come, and closes every connection.
+   */
+  close(): Promise<void> {
+    return this.dispatcher.close();
+  }
+
+  private feedOf(group: string | AnyGroup, options: ScanOptions): ScanFeed {
+    const name = typeof group === 'string' ? group : group.name;
+    return new ScanFeed(this.dispatcher, toScanRequest(name, options), options.signal);
+  }
+
+  private readMany(
+    group: AnyGroup,
+    keys: ArrayLike<EntityKey>,
+    options: ReadOptions,
+  ): Promise<(unknown | null)[]> {
+    return promised((resolve, reject) => {
+      this.dispatcher.assertOpen();
+      const slots = group.slots(options.features);
+      if (keys.length === 0) return resolve([]);
+      const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
+      const batch = encodeKeys(group.schema.key, keys);
+      new ManyRead<unknown>(this.dispatcher, group, deadlineMs, batch, slots, resolve, reject).start();
+    });
+  }
+
+  /** Runs with the group that is meant; a name whose group was replaced meanwhile is looked up again. */
+  private on<T>(group: AnyGroup | string, run: (group: AnyGroup) => Promise<T>): Promise<T> {
+    if (typeof group !== 'string') return run(group);
+    const known = this.groupsByName.get(group);
+    if (known === undefined) return this.group(group).then(run);
+    return run(known).catch((error: MillraceError) => {
+      if (error.code !== 'GROUP_NOT_FOUND' && error.code !== 'SCHEMA_VERSION_UNKNOWN') throw error;
+      return this.group(group).then(run);
+    });
+  }
+
+  private remember(schema: GroupSchema): Group {
+    const known = this.groupsByName.get(schema.name);
+    if (known?.schema.id === schema.id && known.schema.version === schema.version) return known;
+    const group = new Group(schema);
+    this.groupsByName.set(schema.name, group);
+    return group;
+  }
+
+  private coalescerOf(group: AnyGroup): Coalescer {
+    const known = this.coalescers.get(group);
+    if (known !== undefined) return known;
+    const coalescer = new Coalescer(this.dispatcher, group);
+    this.coalescers.set(group, coalescer);
+    return coalescer;
+  }
+}
+
+function checkedTimeout(options: CallOptions): number | undefined {
+  return options.timeoutMs === undefined ? undefined : positiveMs('timeoutMs', options.timeoutMs, 0);
+}
+
+function toRowSource(group: AnyGroup, rows: readonly unknown[] | ColumnRows, nowMicros: number): RowSource {
+  if (Array.isArray(rows)) return rowSource(group, rows, nowMicros);
+  const { columns } = (rows ?? {}) as Partial<ColumnRows>;
+  if (typeof columns === 'object' && columns !== null) return columnSource(group, columns, nowMicros);
+  throw new MillraceError(
+    'ROW_INVALID',
+    'put takes an array of row objects, or { columns } with arrays by name',
+  );
+}

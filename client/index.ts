@@ -1,0 +1,46 @@
+/**
+ * client/: the TypeScript SDK, a pure user of the wire protocol.
+ *
+ * Reading order: client.ts; dispatcher.ts, link.ts and connection.ts (how a request travels); keyed-operation.ts and
+ * its users (what travels); scan.ts, scan-feed.ts and scan-stream.ts.
+ */
+export type {
+  ErrorCodeName,
+  Feature,
+  FeatureType,
+  GroupSchema,
+  GroupSpec,
+  KeyColumn,
+  KeyType,
+  ListItemType,
+  NodeStatus,
+} from '../protocol/index.ts';
+export type {
+  CallOptions,
+  ColumnRows,
+  CreateGroupOptions,
+  DeleteOptions,
+  MatrixOptions,
+  PutOptions,
+  ReadOptions,
+} from './call-options.ts';
+export { Millrace } from './client.ts';
+export { MillraceError } from './errors.ts';
+export { FeatureMatrix, type MatrixData } from './feature-matrix.ts';
+export { Group } from './group.ts';
+export type { GroupSpecInput } from './group-spec.ts';
+export { type Address, type ConnectOptions, DEFAULT_PORT } from './options.ts';
+export type { PutColumns } from './row-chunk.ts';
+export type {
+  CompactGroupSpec,
+  EntityKey,
+  EntityKeyOf,
+  FeatureDeclaration,
+  PutRow,
+  PutRowOf,
+  ReadRowOf,
+  Row,
+  TimeInput,
+} from './row-types.ts';
+export type { Scan, ScanOptions, ScanPart } from './scan.ts';
+export type { WriteResult } from './write-operation.ts';

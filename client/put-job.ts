@@ -1,0 +1,107 @@
+/**
+ * A put of any number of rows, as a pipeline of bounded requests.
+ *
+ *   rows ──▶ chunk (≤ 4,096 rows, about 1 MiB) ──▶ one request a shard ──▶ results, back in the caller's order
+ *            up to PUT_CHUNKS_IN_FLIGHT at a time; the event loop gets a turn between two
+ *
+ * I1  A chunk is sent only when all its rows are valid.
+ * I2  After the first failure no further chunk is sent; the job ends when those under way have, and its error says how
+ *     many rows were acknowledged.
+ */
+import type { Dispatcher } from './dispatcher.ts';
+import { MillraceError, toMillraceError } from './errors.ts';
+import type { Group } from './group.ts';
+import { PUT_CHUNKS_IN_FLIGHT } from './limits.ts';
+import type { RowSource } from './row-chunk.ts';
+import { PutOperation, type WriteResult, WriteTally } from './write-operation.ts';
+
+/** Time-outs are counted for each chunk from its sending. */
+export class PutJob {
+  private readonly dispatcher: Dispatcher;
+  private readonly group: Group<unknown, unknown, unknown>;
+  private readonly source: RowSource;
+  private readonly timeoutMs: number | undefined;
+  private readonly tally: WriteTally;
+  private readonly resolve: (result: WriteResult) => void;
+  private readonly reject: (error: MillraceError) => void;
+  private from = 0;
+  private openChunks = 0;
+  private isScheduled = false;
+  private failure: MillraceError | null = null;
+
+  constructor(
+    dispatcher: Dispatcher,
+    group: Group<unknown, unknown, unknown>,
+    source: RowSource,
+    withLsns: boolean,
+    timeoutMs: number | undefined,
+    resolve: (result: WriteResult) => void,
+    reject: (error: MillraceError) => void,
+  ) {
+    this.dispatcher = dispatcher;
+    this.group = group;
+    this.source = source;
+    this.timeoutMs = timeoutMs;
+    this.tally = new WriteTally(source.count, withLsns);
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  /** Encodes and sends the next chunk, if there is one and room for it; ends the job when nothing is left. */
+  advance(): void {
+    if (this.hasMore && this.openChunks < PUT_CHUNKS_IN_FLIGHT) this.sendChunk();
+    this.goOn();
+  }
+
+  private get hasMore(): boolean {
+    return this.failure === null && this.from < this.source.count;
+  }
+
+  private sendChunk(): void {
+    const base = this.from;
+    try {
+      this.dispatcher.assertOpen();
+      const chunk = this.source.encode(base);
+      this.from += chunk.count;
+      this.openChunks += 1;
+      const deadlineMs = this.dispatcher.deadline(this.timeoutMs);
+      const done = (error: MillraceError | null): void => this.chunkEnded(error);
+      new PutOperation(this.dispatcher, deadlineMs, this.group, chunk, this.tally, base, done).start();
+    } catch (error) {
+      this.failure ??= toMillraceError(error);
+    }
+  }
+
+  private chunkEnded(error: MillraceError | null): void {
+    this.openChunks -= 1;
+    this.failure ??= error;
+    this.goOn();
+  }
+
+  /** One chunk a turn: encoding takes milliseconds, and others use this event loop. */
+  private goOn(): void {
+    if (!this.hasMore) {
+      if (this.openChunks === 0) this.end();
+      return;
+    }
+    if (this.isScheduled || this.openChunks >= PUT_CHUNKS_IN_FLIGHT) return;
+    this.isScheduled = true;
+    setImmediate(() => {
+      this.isScheduled = false;
+      this.advance();
+    });
+  }
+
+  private end(): void {
+    if (this.failure === null) this.resolve(this.tally.result());
+    else this.reject(withProgress(this.failure, this.tally));
+  }
+}
+
+/** Says how much of a larger put is there. */
+function withProgress(error: MillraceError, tally: WriteTally): MillraceError {
+  if (tally.acknowledged === 0) return error;
+  const message = `${error.message} (${tally.acknowledged} of ${tally.rows} rows were acknowledged)`;
+  const { retryable, indeterminate, retryAfterMs } = error;
+  return new MillraceError(error.code, message, { cause: error, retryable, indeterminate, retryAfterMs });
+}

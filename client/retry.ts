@@ -1,0 +1,34 @@
+/**
+ * Which failed requests are tried again, and when. Pure: a request and an error in, a wait in milliseconds out.
+ *
+ * I1  A write is repeated only when it is certain that it was not carried out, or when the caller said that
+ *     repeating does no harm (`retryWrites`).
+ * I2  Waits grow twofold from 4 ms to 1 s and are shortened by a random half, so that clients which failed together do
+ *     not return together; the server's `retryAfterMs`, when larger, is kept.
+ * I3  There are at most ATTEMPTS_MAX attempts, all within the request's one deadline.
+ *
+ * Why `retryWrites` is off: a put that was answered by a lost connection may have been committed. A put with an
+ * explicit event time is idempotent for lookups, because the newest (event time, LSN) wins and the repeated version
+ * holds the same values; but the repeat is one more version in the history, and a put without an event time is given
+ * one by the client at the first attempt and keeps it. Whoever may live with a doubled version in history turns it on.
+ */
+import type { MillraceError } from './errors.ts';
+import { ATTEMPTS_MAX, RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN } from './limits.ts';
+
+/** `read` changes nothing. `write` is repeatable when the caller said so. `once` never is after an unclear end. */
+export type RequestKind = 'read' | 'write' | 'once';
+
+/** The wait before the next attempt in ms, or -1 when the error is final. `attempts` counts those made, from 1. */
+export function retryDelayMs(
+  kind: RequestKind,
+  error: MillraceError,
+  attempts: number,
+  remainingMs: number,
+  retryWrites: boolean,
+): number {
+  if (!error.retryable || attempts >= ATTEMPTS_MAX) return -1;
+  if (error.indeterminate && !(kind === 'read' || (kind === 'write' && retryWrites))) return -1;
+  const full = Math.min(RETRY_DELAY_MS_MIN * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
+  const delayMs = Math.max(full * (0.5 + Math.random() / 2), error.retryAfterMs);
+  return delayMs < remainingMs ? delayMs : -1;
+}

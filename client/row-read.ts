@@ -1,0 +1,95 @@
+/**
+ * GET: rows as objects, for keys that may lie on several shards.
+ *
+ * `RowRead` asks and decodes; where the rows go is its subclass's: `getMany` fills one array and fails as a whole, a
+ * turn's coalesced `get` calls each have their own promise (coalescer.ts).
+ */
+import {
+  type ByteWriter,
+  decodeGetResponse,
+  encodeGetRequest,
+  type FeatureSlot,
+  type Frame,
+  GET_KEYS_MAX,
+  type GetResponse,
+  type KeyBatch,
+  OPERATIONS,
+  ProtocolError,
+  type RequestOptions,
+} from '../protocol/index.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { MillraceError } from './errors.ts';
+import type { Group } from './group.ts';
+import { KeyedOperation, type Pick } from './keyed-operation.ts';
+
+export abstract class RowRead extends KeyedOperation {
+  protected readonly group: Group<unknown, unknown, unknown>;
+
+  constructor(
+    dispatcher: Dispatcher,
+    group: Group<unknown, unknown, unknown>,
+    deadlineMs: number,
+    keys: KeyBatch,
+  ) {
+    super(dispatcher, OPERATIONS.GET, 'read', deadlineMs, keys, GET_KEYS_MAX);
+    this.group = group;
+  }
+
+  /** Takes row `index` of an answer, which belongs to key `key` of the batch. */
+  protected abstract deliver(response: GetResponse, index: number, key: number): void;
+
+  encode(writer: ByteWriter, options: RequestOptions, pick: Pick): void {
+    encodeGetRequest(writer, options, this.group.schema.id, this.keys, pick);
+  }
+
+  accept(frame: Frame, pick: Pick): void {
+    const response = decodeGetResponse(frame);
+    const asked = pick === null ? this.keys.count : pick.length;
+    if (response.count !== asked) {
+      throw new ProtocolError(
+        'MALFORMED_REQUEST',
+        `the answer has ${response.count} rows; ${asked} were asked for`,
+      );
+    }
+    for (let index = 0; index < asked; index++)
+      this.deliver(response, index, pick === null ? index : pick[index]!);
+  }
+}
+
+/** The rows of many keys, in the keys' order. */
+export class ManyRead<R> extends RowRead {
+  private readonly rows: (R | null)[];
+  private readonly slots: readonly FeatureSlot[];
+  private readonly resolve: (rows: (R | null)[]) => void;
+  private readonly reject: (error: MillraceError) => void;
+  private failure: MillraceError | null = null;
+
+  constructor(
+    dispatcher: Dispatcher,
+    group: Group<unknown, unknown, unknown>,
+    deadlineMs: number,
+    keys: KeyBatch,
+    slots: readonly FeatureSlot[],
+    resolve: (rows: (R | null)[]) => void,
+    reject: (error: MillraceError) => void,
+  ) {
+    super(dispatcher, group, deadlineMs, keys);
+    this.slots = slots;
+    this.rows = new Array(keys.count).fill(null);
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  refuse(error: MillraceError): void {
+    this.failure ??= error;
+  }
+
+  finish(): void {
+    if (this.failure === null) this.resolve(this.rows);
+    else this.reject(this.failure);
+  }
+
+  protected deliver(response: GetResponse, index: number, key: number): void {
+    this.rows[key] = this.group.readRow(response, index, this.keys, key, this.slots) as R | null;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The package's door: the client, and `Millrace.open` for a node inside the caller's own process.
+ *
+ *   const db = await Millrace.connect('features.internal:7400');   // a served node
+ *   const db = await Millrace.open('./features');                  // no server: the node's shards are worker threads here
+ *
+ * Both give the same API. Importing this loads neither the engine nor its native parts: the first `open` does.
+ */
+import {
+  type Address,
+  Millrace as Client,
+  type ConnectOptions,
+  type ErrorCodeName,
+  MillraceError,
+} from '../client/index.ts';
+import { ERROR_CODES } from '../protocol/index.ts';
+import type { NodeOptions, RunningNode } from './node.ts';
+
+export * from '../client/index.ts';
+
+/** How the node inside is run, and how the client talks to it. */
+export interface OpenOptions extends ConnectOptions {
+  /** Threads that each own a part of the keys. Fixed when the directory is created. Default: one a core. */
+  readonly shards?: number;
+  /** Memory of each shard for versions not flushed yet. Default 64 MiB. */
+  readonly writeBufferBytes?: number;
+  /** Memory of all shards for blocks. Default: a quarter of the machine's. */
+  readonly cacheBytes?: number;
+  /** Default `silent`: a library has no log of its own. */
+  readonly logLevel?: NonNullable<NodeOptions['logLevel']>;
+  /** Called while a large directory is read at the start. */
+  readonly onProgress?: NonNullable<NodeOptions['onProgress']>;
+}
+
+export class Millrace extends Client {
+  private node: RunningNode | null = null;
+
+  static override async connect(address: string | Address, options: ConnectOptions = {}): Promise<Millrace> {
+    // biome-ignore lint/complexity/noThisInStatic: not Client.connect, which would make a Client.
+    return (await super.connect(address, options)) as Millrace;
+  }
+
+  /**
+   * Opens a data directory, which is created when it is not there, in this process. It listens on free ports of the
+   * loopback address; `close` stops it. Rejects with DATA_DIRECTORY_LOCKED (another process has it),
+   * DATA_DIRECTORY_NEWER, DATA_DIRECTORY_INVALID, SHARD_COUNT_MISMATCH, JOURNAL_CORRUPT.
+   */
+  static async open(dataDirectory: string, options: OpenOptions = {}): Promise<Millrace> {
+    const node = await startInside(dataDirectory, options);
+    try {
+      const opened = await Millrace.connect({ host: node.host, port: node.port }, options);
+      opened.node = node;
+      return opened;
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
+  }
+
+  /** Closes the client, and then the node if this is an opened one: everything acknowledged is on disk afterwards. */
+  override async close(): Promise<void> {
+    await super.close();
+    const { node } = this;
+    this.node = null;
+    await node?.close();
+  }
+}
+
+async function startInside(dataDirectory: string, options: OpenOptions): Promise<RunningNode> {
+  const { startNode } = await import('./node.ts');
+  const { shards, writeBufferBytes, cacheBytes, logLevel, onProgress } = options;
+  try {
+    return await startNode({
+      dataDirectory,
+      logLevel: logLevel ?? 'silent',
+      ...(shards === undefined ? {} : { shards }),
+      ...(writeBufferBytes === undefined ? {} : { writeBufferBytes }),
+      ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+  } catch (error) {
+    throw asMillraceError(error);
+  }
+}
+
+/** What the node's parts throw has a code of the closed set; callers of this package know one error class. */
+function asMillraceError(error: unknown): MillraceError {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const name = typeof code === 'string' && code in ERROR_CODES ? (code as ErrorCodeName) : 'INTERNAL';
+  return new MillraceError(name, String(message ?? error), { cause: error });
+}
