@@ -2,8 +2,12 @@
  * The bounds of the connectors, each with its reason. What would pass one is refused or split, never buffered.
  */
 
-/** Rows a put request: large enough that framing costs nothing, small enough that 16 in flight fit in 64 MiB. */
-export const IMPORT_BATCH_ROWS = 8192;
+/**
+ * Rows a put. The client sends a put of at most this many rows, and about this many bytes, as one request a shard and in
+ * the order of the calls: so of two rows with one key and one event time the later in the file stays the one that is read.
+ */
+export const IMPORT_BATCH_ROWS = 4096;
+export const IMPORT_BATCH_BYTES = 1024 * 1024;
 
 /** Puts in flight during an import: keeps two shards' group commits full while bounding what may be unacknowledged. */
 export const IMPORT_PUTS_IN_FLIGHT = 16;

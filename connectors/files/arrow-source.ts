@@ -18,15 +18,15 @@ import { formatInvalid, messageOf } from '../connector-error.ts';
 import { arrowColumn, arrowValues } from './arrow-types.ts';
 import type { SourceColumn } from './column-type.ts';
 import { decodeLz4Frame } from './lz4-frame.ts';
-import type { ColumnBatch, Source, SourceOptions, SourcePosition } from './source.ts';
+import type { ColumnBatch, Source, SourcePosition } from './source.ts';
 
-export async function openArrow(path: string, options: SourceOptions): Promise<Source> {
+export async function openArrow(path: string): Promise<Source> {
   registerCodecs();
   const reader = await openReader(path);
   try {
     const schema = reader.schema as Schema;
     const { size } = await reader.handle.stat();
-    return new ArrowSource(path, size, schema.fields.map(arrowColumn), options.batchRows);
+    return new ArrowSource(path, size, schema.fields.map(arrowColumn));
   } finally {
     await reader.close();
   }
@@ -39,16 +39,18 @@ class ArrowSource implements Source {
   readonly byteCount: number;
   readonly columns: readonly SourceColumn[];
   private readonly path: string;
-  private readonly batchRows: number;
 
-  constructor(path: string, byteCount: number, columns: readonly SourceColumn[], batchRows: number) {
+  constructor(path: string, byteCount: number, columns: readonly SourceColumn[]) {
     this.path = path;
     this.byteCount = byteCount;
     this.columns = columns;
-    this.batchRows = batchRows;
   }
 
-  async *read(names: readonly string[], from: SourcePosition): AsyncGenerator<ColumnBatch, void, undefined> {
+  async *read(
+    names: readonly string[],
+    from: SourcePosition,
+    rowsMax: number,
+  ): AsyncGenerator<ColumnBatch, void, undefined> {
     const reader = await openReader(this.path);
     try {
       let batchStart = 0;
@@ -57,7 +59,7 @@ class ArrowSource implements Source {
         if (batch === null) return;
         const batchEnd = batchStart + batch.numRows;
         const start = Math.max(batchStart, from.row);
-        if (start < batchEnd) yield* this.pieces(batch, names, batchStart, start);
+        if (start < batchEnd) yield* pieces(batch, names, batchStart, start, rowsMax);
         batchStart = batchEnd;
       }
     } finally {
@@ -66,27 +68,28 @@ class ArrowSource implements Source {
   }
 
   async close(): Promise<void> {}
+}
 
-  /** The rows of a record batch from `start` on, both counted from the file's first row. */
-  private *pieces(
-    batch: RecordBatch,
-    names: readonly string[],
-    batchStart: number,
-    start: number,
-  ): Generator<ColumnBatch> {
-    const batchEnd = batchStart + batch.numRows;
-    for (let row = start; row < batchEnd; row += this.batchRows) {
-      const end = Math.min(row + this.batchRows, batchEnd);
-      yield {
-        start: { row, byte: 0 },
-        end: { row: end, byte: 0 },
-        rowCount: end - row,
-        columns: names.map((name) => {
-          const vector = batch.getChild(name) as Vector;
-          return arrowValues(vector.slice(row - batchStart, end - batchStart));
-        }),
-      };
-    }
+/** The rows of a record batch from `start` on, both counted from the file's first row. */
+function* pieces(
+  batch: RecordBatch,
+  names: readonly string[],
+  batchStart: number,
+  start: number,
+  rowsMax: number,
+): Generator<ColumnBatch> {
+  const batchEnd = batchStart + batch.numRows;
+  for (let row = start; row < batchEnd; row += rowsMax) {
+    const end = Math.min(row + rowsMax, batchEnd);
+    yield {
+      start: { row, byte: 0 },
+      end: { row: end, byte: 0 },
+      rowCount: end - row,
+      columns: names.map((name) => {
+        const vector = batch.getChild(name) as Vector;
+        return arrowValues(vector.slice(row - batchStart, end - batchStart));
+      }),
+    };
   }
 }
 

@@ -13,7 +13,7 @@ import type { SourceColumn } from './column-type.ts';
 import { CsvScanner } from './csv-records.ts';
 import { inferTextColumns } from './infer.ts';
 import type { ColumnBatch, Source, SourceOptions, SourcePosition } from './source.ts';
-import { readTextChunks, type TextChunk } from './text-chunks.ts';
+import { type ChunkSize, readTextChunks, type TextChunk } from './text-chunks.ts';
 
 /** How the header says the rest is written. */
 interface Dialect {
@@ -63,12 +63,19 @@ class CsvSource implements Source {
     this.options = options;
   }
 
-  async *read(names: readonly string[], from: SourcePosition): AsyncGenerator<ColumnBatch, void, undefined> {
+  async *read(
+    names: readonly string[],
+    from: SourcePosition,
+    rowsMax: number,
+  ): AsyncGenerator<ColumnBatch, void, undefined> {
     const { dialect } = this;
     const indexes = names.map((name) => dialect.names.indexOf(name));
     const fields = new FieldReader(dialect, this.options.nullTexts);
     const start = { row: from.row, byte: Math.max(from.byte, dialect.headerEnd) };
-    for await (const chunk of chunksOf(this.file, dialect, start, this.options)) {
+    for await (const chunk of chunksOf(this.file, dialect, start, {
+      rowsMax,
+      bytes: this.options.chunkBytes,
+    })) {
       const columns = indexes.map(() => [] as (string | null)[]);
       fields.each(chunk, (row) => {
         for (let i = 0; i < indexes.length; i++) columns[i]!.push(row[indexes[i]!]!);
@@ -91,7 +98,7 @@ function chunksOf(
   file: FileHandle,
   dialect: Dialect,
   start: SourcePosition,
-  options: SourceOptions,
+  size: ChunkSize,
 ): AsyncGenerator<TextChunk, void, undefined> {
   const scanner = new CsvScanner({
     delimiter: dialect.delimiter,
@@ -99,7 +106,7 @@ function chunksOf(
     hasReturns: dialect.hasReturns,
     firstRow: start.row,
   });
-  return readTextChunks(file, scanner, start, { rowsMax: options.batchRows, bytes: options.chunkBytes });
+  return readTextChunks(file, scanner, start, size);
 }
 
 async function readSample(
@@ -110,7 +117,10 @@ async function readSample(
   const rows: (string | null)[][] = [];
   const fields = new FieldReader(dialect, options.nullTexts);
   const start = { row: 0, byte: dialect.headerEnd };
-  for await (const chunk of chunksOf(file, dialect, start, options)) {
+  for await (const chunk of chunksOf(file, dialect, start, {
+    rowsMax: INFERENCE_ROWS,
+    bytes: options.chunkBytes,
+  })) {
     fields.each(chunk, (row) => {
       if (rows.length < INFERENCE_ROWS) rows.push(row);
     });

@@ -17,7 +17,7 @@ import {
   type SourceOptions,
   type SourcePosition,
 } from './source.ts';
-import { type ChunkSize, LineScanner, readTextChunks, type TextChunk } from './text-chunks.ts';
+import { LineScanner, readTextChunks, type TextChunk } from './text-chunks.ts';
 
 type JsonRow = Readonly<Record<string, unknown>>;
 
@@ -40,7 +40,7 @@ class JsonLinesSource implements Source {
   readonly columns: readonly SourceColumn[];
   readonly inferredRows: number;
   private readonly file: FileHandle;
-  private readonly chunkSize: ChunkSize;
+  private readonly chunkBytes: number | undefined;
   private readonly ignoresUnknown: boolean;
 
   constructor(
@@ -54,13 +54,20 @@ class JsonLinesSource implements Source {
     this.byteCount = byteCount;
     this.columns = columns;
     this.inferredRows = inferredRows;
-    this.chunkSize = chunkSizeOf(options);
+    this.chunkBytes = options.chunkBytes;
     this.ignoresUnknown = options.ignoresUnknown ?? false;
   }
 
-  async *read(names: readonly string[], from: SourcePosition): AsyncGenerator<ColumnBatch, void, undefined> {
+  async *read(
+    names: readonly string[],
+    from: SourcePosition,
+    rowsMax: number,
+  ): AsyncGenerator<ColumnBatch, void, undefined> {
     const known = new Set([...this.columns.map((column) => column.name), ...names]);
-    for await (const chunk of readTextChunks(this.file, new LineScanner(), from, this.chunkSize)) {
+    for await (const chunk of readTextChunks(this.file, new LineScanner(), from, {
+      rowsMax,
+      bytes: this.chunkBytes,
+    })) {
       const columns = names.map(() => [] as unknown[]);
       let row = chunk.startRow;
       for (const line of linesOf(chunk)) {
@@ -82,13 +89,12 @@ class JsonLinesSource implements Source {
   }
 }
 
-function chunkSizeOf(options: SourceOptions): ChunkSize {
-  return { rowsMax: options.batchRows, bytes: options.chunkBytes };
-}
-
 async function readSample(file: FileHandle, options: SourceOptions): Promise<JsonRow[]> {
   const rows: JsonRow[] = [];
-  for await (const chunk of readTextChunks(file, new LineScanner(), SOURCE_START, chunkSizeOf(options))) {
+  for await (const chunk of readTextChunks(file, new LineScanner(), SOURCE_START, {
+    rowsMax: INFERENCE_ROWS,
+    bytes: options.chunkBytes,
+  })) {
     for (const line of linesOf(chunk)) {
       if (rows.length < INFERENCE_ROWS) rows.push(parseLine(line, rows.length + 1));
     }

@@ -20,7 +20,7 @@ import { formatInvalid, messageOf } from '../connector-error.ts';
 import { PARQUET_CELLS_MAX } from '../limits.ts';
 import type { SourceColumn } from './column-type.ts';
 import { completeAnnotations, parquetColumn } from './parquet-types.ts';
-import type { ColumnBatch, Source, SourceOptions, SourcePosition } from './source.ts';
+import type { ColumnBatch, Source, SourcePosition } from './source.ts';
 
 /** What hyparquet makes of its annotated values: numbers of microseconds, and text. */
 const PARSERS = {
@@ -31,14 +31,14 @@ const PARSERS = {
   dateFromDays: (days: number): number | null => (days == null ? null : days * 86_400_000_000),
 };
 
-export async function openParquet(path: string, options: SourceOptions): Promise<Source> {
+export async function openParquet(path: string): Promise<Source> {
   const handle = await open(path, 'r');
   try {
     const { size } = await handle.stat();
     const file = bufferOf(handle, size);
     const metadata = await readMetadata(file);
     completeAnnotations(metadata.schema);
-    return new ParquetSource(handle, file, metadata, options.batchRows);
+    return new ParquetSource(handle, file, metadata);
   } catch (error) {
     await handle.close();
     throw error;
@@ -60,24 +60,26 @@ class ParquetSource implements Source {
   private readonly handle: FileHandle;
   private readonly file: AsyncBuffer;
   private readonly metadata: FileMetaData;
-  private readonly batchRows: number;
 
-  constructor(handle: FileHandle, file: AsyncBuffer, metadata: FileMetaData, batchRows: number) {
+  constructor(handle: FileHandle, file: AsyncBuffer, metadata: FileMetaData) {
     this.handle = handle;
     this.file = file;
     this.metadata = metadata;
-    this.batchRows = batchRows;
     this.rowCount = Number(metadata.num_rows);
     this.byteCount = file.byteLength;
     this.columns = parquetSchema(metadata).children.map(parquetColumn);
   }
 
-  async *read(names: readonly string[], from: SourcePosition): AsyncGenerator<ColumnBatch, void, undefined> {
+  async *read(
+    names: readonly string[],
+    from: SourcePosition,
+    rowsMax: number,
+  ): AsyncGenerator<ColumnBatch, void, undefined> {
     for (const slice of this.slices(names.length, from.row)) {
       const columns: ArrayLike<unknown>[] = [];
       for (const name of names) columns.push(await this.readColumn(name, slice));
-      for (let row = slice.start; row < slice.end; row += this.batchRows) {
-        const end = Math.min(row + this.batchRows, slice.end);
+      for (let row = slice.start; row < slice.end; row += rowsMax) {
+        const end = Math.min(row + rowsMax, slice.end);
         yield {
           start: { row, byte: 0 },
           end: { row: end, byte: 0 },
@@ -93,7 +95,7 @@ class ParquetSource implements Source {
   }
 
   private *slices(columnCount: number, fromRow: number): Generator<Slice> {
-    const rowsMax = Math.max(this.batchRows, Math.floor(PARQUET_CELLS_MAX / Math.max(columnCount, 1)));
+    const rowsMax = Math.max(1, Math.floor(PARQUET_CELLS_MAX / Math.max(columnCount, 1)));
     let groupStart = 0;
     for (const group of this.metadata.row_groups) {
       const groupEnd = groupStart + Number(group.num_rows);

@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { ConnectorError, messageOf } from '../connector-error.ts';
-import { FINGERPRINT_BYTES } from '../limits.ts';
+import { FINGERPRINT_BYTES, PROGRESS_FILE_INTERVAL_MS } from '../limits.ts';
 import type { SourcePosition } from './source.ts';
 
 const FORMAT = 1;
@@ -99,6 +99,35 @@ export class ProgressFile {
       `the progress file ${this.path} cannot be used (${messageOf(error)}): choose another place with --progress-file`,
       { cause: error },
     );
+  }
+}
+
+/** Writes the newest position now and then, one writing at a time. */
+export class NoteWriter {
+  private readonly note: (position: SourcePosition) => Promise<void>;
+  private lastMs = performance.now();
+  private writing: Promise<void> = Promise.resolve();
+  private failure: unknown;
+
+  constructor(note: (position: SourcePosition) => Promise<void>) {
+    this.note = note;
+  }
+
+  offer(position: SourcePosition): void {
+    const nowMs = performance.now();
+    if (nowMs - this.lastMs < PROGRESS_FILE_INTERVAL_MS || this.failure !== undefined) return;
+    this.lastMs = nowMs;
+    this.writing = this.writing
+      .then(() => this.note(position))
+      .catch((error: unknown) => {
+        this.failure = error;
+      });
+  }
+
+  /** Waits for the last writing; throws the first failure, since an import that cannot be resumed should say so. */
+  async finish(): Promise<void> {
+    await this.writing;
+    if (this.failure !== undefined) throw this.failure;
   }
 }
 

@@ -20,6 +20,7 @@ export interface ImportRun {
   readonly from: SourcePosition;
   /** The event time of every row when the plan has no column for it. */
   readonly startedAtMicros: number;
+  readonly batchRows: number;
   readonly putsInFlight: number;
   /** Resolves when the rows are durable, with the number that a newer event had overtaken. */
   readonly put: (columns: PutColumns, rowCount: number) => Promise<number>;
@@ -35,6 +36,8 @@ export interface ImportOutcome {
   readonly isInterrupted: boolean;
   /** What ended the import early. */
   readonly error: unknown;
+  /** The batch whose put that was, if a put it was. */
+  readonly failedBatch: Pick<ColumnBatch, 'start' | 'end'> | undefined;
 }
 
 export async function runImport(run: ImportRun): Promise<ImportOutcome> {
@@ -43,12 +46,18 @@ export async function runImport(run: ImportRun): Promise<ImportOutcome> {
   const names = plan.columns.map((column) => column.name);
   let superseded = 0;
   let error: unknown;
+  let failedBatch: ImportOutcome['failedBatch'];
   try {
-    for await (const batch of source.read(names, run.from)) {
+    for await (const batch of source.read(names, run.from, run.batchRows)) {
       if (run.signal?.aborted === true) break;
       const columns = convertBatch(run, batch);
       await window.begin(batch.end, async () => {
-        superseded += await run.put(columns, batch.rowCount);
+        try {
+          superseded += await run.put(columns, batch.rowCount);
+        } catch (putError) {
+          failedBatch ??= { start: batch.start, end: batch.end };
+          throw putError;
+        }
       });
       if (window.failure !== undefined) break;
     }
@@ -61,6 +70,7 @@ export async function runImport(run: ImportRun): Promise<ImportOutcome> {
     superseded,
     isInterrupted: run.signal?.aborted === true,
     error: window.failure ?? error,
+    failedBatch,
   };
 }
 

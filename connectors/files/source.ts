@@ -3,7 +3,7 @@
  *
  * Promises of a Source:
  *   S1  Rows come in file order; a batch starts where the last one ended and has at least one row.
- *   S2  `batch.end` is a place to begin again: `read(names, batch.end)` gives exactly the rows after the batch.
+ *   S2  `batch.end` is a place to begin again: `read(names, batch.end, …)` gives exactly the rows after the batch.
  *   S3  Memory is bounded by one batch and, for Parquet, one slice of a row group; a file is never read whole.
  *   S4  A null is null. A timestamp is microseconds as a number when the column's type says timestamp. Text stays text:
  *       turning it into the wanted type is convert.ts.
@@ -38,7 +38,12 @@ export interface Source {
   readonly byteCount: number;
   /** Rows that the column types were inferred from; undefined when the file declares its types. */
   readonly inferredRows: number | undefined;
-  read(names: readonly string[], from: SourcePosition): AsyncGenerator<ColumnBatch, void, undefined>;
+  /** The named columns from a place on, in batches of at most `rowsMax` rows. */
+  read(
+    names: readonly string[],
+    from: SourcePosition,
+    rowsMax: number,
+  ): AsyncGenerator<ColumnBatch, void, undefined>;
   close(): Promise<void>;
 }
 
@@ -51,8 +56,6 @@ export interface SourceOptions {
   readonly nullTexts?: readonly string[] | undefined;
   /** JSON lines: names beyond the sample's are left out instead of refused. */
   readonly ignoresUnknown?: boolean | undefined;
-  /** Rows a batch at most. */
-  readonly batchRows: number;
   /** Text: bytes read at once, TEXT_CHUNK_BYTES by default. */
   readonly chunkBytes?: number | undefined;
 }

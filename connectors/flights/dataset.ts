@@ -68,13 +68,13 @@ function missing(what: string, cause?: unknown): ConnectorError {
 
 /** Reads the whole file; `onRows` is told how many rows have been read. */
 export async function readFlights(path: string, onRows: (rows: number) => void = () => {}): Promise<Flights> {
-  const source = await openSource(path, { batchRows: BATCH_ROWS });
+  const source = await openSource(path, {});
   try {
     if (source.rowCount === undefined) throw formatInvalid(`${path}: the flights are expected as Parquet`);
     const lacking = COLUMNS.filter((name) => !source.columns.some((column) => column.name === name));
     if (lacking.length > 0) throw formatInvalid(`${path}: lacks the columns ${lacking.join(', ')}`);
     const builder = new FlightsBuilder(source.rowCount);
-    for await (const batch of source.read(COLUMNS, SOURCE_START)) {
+    for await (const batch of source.read(COLUMNS, SOURCE_START, BATCH_ROWS)) {
       builder.add(batch.start.row, batch.rowCount, batch.columns);
       onRows(batch.end.row);
     }
