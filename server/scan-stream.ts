@@ -37,6 +37,8 @@ const SUMMARY_FRAME_BYTES = 128;
 export interface ScanHost {
   readonly source: ScanSource;
   readonly log: Logger;
+  /** Throws GROUP_NOT_FOUND when the group has been dropped. */
+  requireGroup(groupId: number): void;
   /** The stream can do something: give it a turn. */
   wake(stream: ScanStream): void;
   /** The stream has ended; called once. */
@@ -100,6 +102,7 @@ export class ScanStream {
   }
 
   #work(): boolean {
+    this.#host.requireGroup(this.#plan.group.schema.id);
     switch (this.#rows.advance()) {
       case 'rows':
         this.#encode();

@@ -94,6 +94,10 @@ export class ScanThread implements ScanHost {
     };
   }
 
+  requireGroup(groupId: number): void {
+    this.#options.groups.byId(groupId);
+  }
+
   wake(stream: ScanStream): void {
     this.#ready.add(stream);
     this.#schedule();
