@@ -75,7 +75,7 @@ export function recordBytesOf(keyBytes: number, payloadBytes: number): number {
   return RECORD_HEADER_BYTES + align8(keyBytes) + payloadBytes;
 }
 
-/** Writes the header; key, padding and payload are the caller's (padding must end up zero). 13 ns. */
+/** Writes the header; key, padding and payload are the caller's (padding must end up zero). (m) 14 ns. */
 export function writeRecordHeader(
   view: DataView,
   offset: number,
@@ -176,7 +176,7 @@ export function isSafeInteger64(view: DataView, offset: number): boolean {
  *
  *   for (let at = start; at < end; at = next) { next = verifyRecord(view, at, end); if (next < 0) … }
  *
- * The digest is not recomputed (it needs the cluster's seed) and the payload is not decoded.
+ * The digest is not recomputed (it needs the cluster's seed) and the payload is not decoded. (m) 19 ns.
  */
 export function verifyRecord(view: DataView, offset: number, end: number): number {
   if (end > view.byteLength || end - offset < RECORD_BYTES_MIN || (offset & 7) !== 0) return RECORD_MALFORMED;
