@@ -15,6 +15,12 @@ export const PARTIAL_FRAMES_BYTES_MAX: number = 512 * MIB;
 /** A connection that has not greeted by then is closed, so that idle strangers do not use up CONNECTIONS_MAX. */
 export const HELLO_TIMEOUT_MS = 10_000;
 
+/** A peer that ended its side with requests in flight, and takes no answer for so long, has gone: scans end with it. */
+export const HALF_OPEN_TIMEOUT_MS = 30_000;
+
+/** A peer that vanished without a word (power, network) is found by TCP's own probes, the first after so long. */
+export const KEEP_ALIVE_DELAY_MS = 60_000;
+
 /** After a fatal error the peer gets this long to read why; input is discarded meanwhile. */
 export const CLOSE_LINGER_MS = 1_000;
 

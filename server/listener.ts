@@ -9,7 +9,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { ByteWriter } from '../protocol/index.ts';
 import { Dispatch } from './dispatch.ts';
-import { CLOSE_LINGER_MS, CONNECTIONS_MAX } from './limits.ts';
+import { CLOSE_LINGER_MS, CONNECTIONS_MAX, KEEP_ALIVE_DELAY_MS } from './limits.ts';
 import type { Logger } from './log.ts';
 import type { Operation } from './operation.ts';
 import { OutputChunkPool } from './output-buffer.ts';
@@ -48,7 +48,13 @@ export class Listener {
       nowMicros: options.nowMicros,
       nowMs: (): number => performance.now(),
     };
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    const socketOptions = {
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+    };
+    this.#server = createServer(socketOptions, (socket) => this.#accept(socket));
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on('drop', () =>
       options.log.warn({ limit: CONNECTIONS_MAX }, 'connection refused: too many'),

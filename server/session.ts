@@ -33,6 +33,7 @@ import {
 import type { Dispatch } from './dispatch.ts';
 import {
   CLOSE_LINGER_MS,
+  HALF_OPEN_TIMEOUT_MS,
   HELLO_FRAME_BYTES_MAX,
   HELLO_TIMEOUT_MS,
   OUTPUT_HIGH_WATER_BYTES,
@@ -112,7 +113,6 @@ export class Session implements SessionContext {
   /** Begins to read; `onClosed` is called once, when the connection is gone. */
   start(onClosed: (session: Session) => void): void {
     const socket = this.#socket;
-    socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#inputEnded());
     socket.on('drain', () => this.#drained());
@@ -373,6 +373,17 @@ export class Session implements SessionContext {
       this.respondError(0, 0, 'MALFORMED_FRAME', 'the connection ended inside a frame');
     }
     this.finish();
+    if (this.isOpen) this.#watchHalfOpen(this.#socket.bytesWritten);
+  }
+
+  /** A peer that ended its side may want its answers, or may be gone: it is gone when nothing moved for so long. */
+  #watchHalfOpen(bytesWritten: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#socket.bytesWritten === bytesWritten) this.#destroy('its peer has gone');
+      else this.#watchHalfOpen(this.#socket.bytesWritten);
+    }, HALF_OPEN_TIMEOUT_MS);
+    this.#timer.unref();
   }
 
   #endWhenIdle(): void {
