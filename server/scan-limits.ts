@@ -23,5 +23,5 @@ export const SCAN_IDLE_TIMEOUT_MS = 10_000;
 /** Between two questions when the shard's answer and the store's checkpoint differ: a flush is about to finish. */
 export const SCAN_RETRY_DELAY_MS = 2;
 
-/** Questions in a row that may so fail: 10 s, a hundred times what the end of a flush takes. */
+/** Questions in a row that may so fail: some 10 s, in which the shard was to notice that its flush is durable. */
 export const SCAN_RETRIES_MAX = 5_000;
