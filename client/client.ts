@@ -81,7 +81,6 @@ export class Millrace {
    */
   static async connect(address: string | Address, options: ConnectOptions = {}): Promise<Millrace> {
     const context = new ClientContext(resolveOptions(options));
-    // biome-ignore lint/complexity/noThisInStatic: connecting through a subclass gives the subclass (server/millrace.ts).
     return new this(await Dispatcher.open(parseAddress(address), context));
   }
 

@@ -1,0 +1,107 @@
+/** Answers of a fake server: rows and matrices for the keys that a request names. */
+import {
+  ByteWriter,
+  compileLayout,
+  decodeDeleteRequest,
+  decodeGetMatrixRequest,
+  decodeGetRequest,
+  decodeKey,
+  decodePutRequest,
+  encodeDeleteResponse,
+  encodeGetMatrixResponse,
+  encodeGetResponse,
+  encodePutResponse,
+  encodeRow,
+  type GroupSchema,
+  type KeyBatch,
+  type KeyValue,
+  matrixShape,
+} from '../../protocol/index.ts';
+import type { FakeRequest } from './fake-server.ts';
+
+/** Every fake row's event time. */
+export const EVENT_TIME_MICROS = 1_700_000_000_000_000;
+
+/** What a fake row holds for a key; null: there is none. */
+export type RowOfKey = (key: Record<string, KeyValue>) => Record<string, unknown> | null;
+
+export function keysOf(schema: GroupSchema, keys: KeyBatch): Record<string, KeyValue>[] {
+  return Array.from({ length: keys.count }, (_, i) =>
+    decodeKey(schema.key, keys.bytes, keys.offsets[i]!, keys.offsets[i + 1]! - keys.offsets[i]!),
+  );
+}
+
+/** The keys that a GET names. */
+export function keysOfGet(schema: GroupSchema, request: FakeRequest): Record<string, KeyValue>[] {
+  return keysOf(schema, decodeGetRequest(request.frame, schema.key).keys);
+}
+
+export function answerGet(schema: GroupSchema, request: FakeRequest, rowOf: RowOfKey): void {
+  const layout = compileLayout(schema);
+  const rows = new ByteWriter();
+  const keys = keysOfGet(schema, request);
+  const offsets = [0];
+  for (const key of keys) {
+    const row = rowOf(key);
+    if (row !== null) encodeRow(layout, row, rows);
+    offsets.push(rows.length);
+  }
+  request.answer((writer, id) =>
+    encodeGetResponse(writer, id, {
+      count: keys.length,
+      offsets,
+      eventTimes: keys.map(() => EVENT_TIME_MICROS),
+      lsns: keys.map((_, index) => index + 1),
+      rows: rows.bytes.subarray(0, rows.length),
+    }),
+  );
+}
+
+/** Every cell of a row is `cellOf` its key (plus the column's number); a row of NaN is missing. */
+export function answerMatrix(
+  schema: GroupSchema,
+  request: FakeRequest,
+  columns: number,
+  cellOf: (key: Record<string, KeyValue>) => number,
+): void {
+  const { keys, dtype, withEventTimes } = decodeGetMatrixRequest(request.frame, schema.key);
+  const shape = matrixShape(keys.count, columns, dtype, withEventTimes);
+  const values = keysOf(schema, keys).map(cellOf);
+  const found = Uint8Array.from(values, (value) => (Number.isNaN(value) ? 0 : 1));
+  const validity = new Uint8Array(keys.count * shape.validityStride);
+  const data: number[] = [];
+  values.forEach((value, row) => {
+    for (let column = 0; column < columns; column++) {
+      data.push(value + column);
+      if (found[row] === 1) validity[row * shape.validityStride + (column >> 3)]! |= 1 << (column & 7);
+    }
+  });
+  const eventTimes = withEventTimes ? values.map((_, row) => EVENT_TIME_MICROS + row) : null;
+  request.answer((writer, id) =>
+    encodeGetMatrixResponse(writer, id, shape, { found, validity, eventTimes, data }),
+  );
+}
+
+/** The keys of a PUT, with each row's event time. */
+export function rowsOfPut(
+  schema: GroupSchema,
+  request: FakeRequest,
+): { key: Record<string, KeyValue>; eventTime: number }[] {
+  const { keys, eventTimes } = decodePutRequest(request.frame, schema.key, compileLayout(schema));
+  return keysOf(schema, keys).map((key, index) => ({ key, eventTime: eventTimes[index]! }));
+}
+
+/** Accepts all rows of a PUT; row i of the request gets LSN firstLsn + i. */
+export function answerPut(schema: GroupSchema, request: FakeRequest, firstLsn: number = 1): void {
+  const { count } = decodePutRequest(request.frame, schema.key, compileLayout(schema));
+  const lsns = Array.from({ length: count }, (_, index) => firstLsn + index);
+  request.answer((writer, id) => encodePutResponse(writer, id, count, new Uint8Array(count), lsns));
+}
+
+export function answerDelete(schema: GroupSchema, request: FakeRequest): number[] {
+  const { count, eventTimes } = decodeDeleteRequest(request.frame, schema.key);
+  request.answer((writer, id) =>
+    encodeDeleteResponse(writer, id, count, new Uint8Array(count), new Float64Array(count)),
+  );
+  return [...eventTimes];
+}
