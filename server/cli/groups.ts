@@ -1,0 +1,159 @@
+/**
+ * `millrace groups`: lists, shows, creates and drops feature groups.
+ *
+ * `create` takes the declaration that the client takes, in JSON or YAML; `drop` wants to be told twice, since it cannot be undone.
+ */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { parse as parseYaml } from 'yaml';
+import { type Group, type GroupSpecInput, type Millrace, MillraceError } from '../../client/index.ts';
+import type { Feature } from '../../protocol/index.ts';
+import { messageOf, ServerError } from '../server-error.ts';
+import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
+import { formatTable, formatUptime } from './figures.ts';
+import { isoMicros } from './value-text.ts';
+
+interface GroupsOptions extends ConnectionOptions {
+  readonly json?: boolean;
+  readonly yes?: boolean;
+  readonly ifNotExists?: boolean;
+}
+
+const SPEC_EXAMPLE = `
+A declaration, in JSON or YAML:
+  name: airport
+  key: { origin: string }
+  features: { departures: int32, mean_delay: float32 }
+  eventTimeName: date      # event_time by default
+  ttlSeconds: 86400        # rows do not expire by default
+`;
+
+export function command(): Command {
+  const groups = new Command('groups').description('list, show, create and drop feature groups');
+  groups
+    .addCommand(listCommand(), { isDefault: true })
+    .addCommand(showCommand())
+    .addCommand(createCommand())
+    .addCommand(dropCommand())
+    .addHelpText('after', '\nExample:\n  millrace groups\n  millrace groups show airport');
+  for (const subcommand of groups.commands) subcommand.exitOverride();
+  return groups;
+}
+
+function listCommand(): Command {
+  return withConnection(new Command('list'))
+    .description('every group, with its key and features')
+    .option('--json', 'the schemas as JSON, one a line')
+    .addHelpText('after', '\nExample:\n  millrace groups list --json')
+    .action((options: GroupsOptions) => withClient(options, (client) => list(client, options)));
+}
+
+function showCommand(): Command {
+  return withConnection(new Command('show'))
+    .description("a group's schema")
+    .argument('<NAME>', 'the group')
+    .option('--json', 'the schema as JSON')
+    .addHelpText('after', '\nExample:\n  millrace groups show airport')
+    .action((name: string, options: GroupsOptions) =>
+      withClient(options, async (client) => {
+        const group = await client.group(name);
+        process.stdout.write(options.json === true ? jsonLine(group) : shownGroup(group));
+      }),
+    );
+}
+
+function createCommand(): Command {
+  return withConnection(new Command('create'))
+    .description('create a group from a declaration')
+    .argument('<FILE>', 'the declaration, in JSON or YAML; - reads it from the standard input')
+    .option('--if-not-exists', 'succeed when the group is there with the same declaration')
+    .addHelpText('after', `${SPEC_EXAMPLE}\nExample:\n  millrace groups create airport.yaml`)
+    .action((path: string, options: GroupsOptions) => {
+      const spec = readSpec(path);
+      return withClient(options, async (client) => {
+        const group = await client.createGroup(spec, { ifNotExists: options.ifNotExists === true });
+        process.stdout.write(shownGroup(group));
+      });
+    });
+}
+
+function dropCommand(): Command {
+  return withConnection(new Command('drop'))
+    .description('drop a group with all its rows and their history')
+    .argument('<NAME>', 'the group')
+    .option('--yes', 'yes, drop it: this cannot be undone')
+    .addHelpText('after', '\nExample:\n  millrace groups drop airport --yes')
+    .action((name: string, options: GroupsOptions) => {
+      if (options.yes !== true) {
+        throw new MillraceError('USAGE', `dropping ${name} cannot be undone: say --yes if that is meant`);
+      }
+      return withClient(options, async (client) => {
+        await client.dropGroup(name);
+        process.stdout.write(`dropped ${name}\n`);
+      });
+    });
+}
+
+async function list(client: Millrace, options: GroupsOptions): Promise<void> {
+  const groups = await client.groups();
+  if (options.json === true) {
+    for (const group of groups) process.stdout.write(jsonLine(group));
+    return;
+  }
+  if (groups.length === 0) {
+    process.stdout.write('no groups yet: `millrace import` and `millrace groups create` make them\n');
+    return;
+  }
+  const rows = groups.map(({ schema }) => [
+    schema.name,
+    schema.key.map((column) => column.name).join(', '),
+    String(schema.features.length),
+    isoMicros(schema.createdAtMicros),
+  ]);
+  process.stdout.write(formatTable([['GROUP', 'KEY', 'FEATURES', 'CREATED'], ...rows]));
+}
+
+function shownGroup({ schema }: Group): string {
+  const rows = [
+    ...schema.key.map((column) => [`  ${column.name}`, column.type, 'key']),
+    [`  ${schema.eventTimeName}`, 'timestamp', 'event time'],
+    ...schema.features.map((feature) => [`  ${feature.name}`, typeText(feature), '']),
+  ];
+  const ttl =
+    schema.ttlSeconds === 0 ? 'rows do not expire' : `rows expire after ${formatUptime(schema.ttlSeconds)}`;
+  const history =
+    schema.retentionSeconds === 0
+      ? 'all history is kept'
+      : `history is kept for ${formatUptime(schema.retentionSeconds)}`;
+  return `${schema.name} (schema version ${schema.version}; ${ttl}; ${history})\n${formatTable(rows)}`;
+}
+
+function typeText(feature: Feature): string {
+  if (feature.type === 'vector') return `vector(${feature.length})`;
+  return feature.type === 'list' ? `list<${feature.item}>` : feature.type;
+}
+
+function jsonLine({ schema }: Group): string {
+  return `${JSON.stringify(schema)}\n`;
+}
+
+/** The declaration in a file; what is in it is checked by the client. JSON is YAML. */
+function readSpec(path: string): GroupSpecInput {
+  let text: string;
+  try {
+    text = readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    throw new ServerError('FILE_UNREADABLE', `${path}: ${messageOf(error)}`, { cause: error });
+  }
+  try {
+    const parsed: unknown = parseYaml(text);
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as GroupSpecInput;
+  } catch (error) {
+    throw new ServerError('FILE_FORMAT_INVALID', `${path}: ${messageOf(error)}`, { cause: error });
+  }
+  throw new ServerError(
+    'FILE_FORMAT_INVALID',
+    `${path}: is no declaration of a group; see millrace groups create --help`,
+  );
+}

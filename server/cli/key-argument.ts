@@ -1,0 +1,67 @@
+/**
+ * Entity keys as people type them.
+ *
+ *   one column        ORD          the text is the value
+ *   several columns   ORD,LAX      values in column order; where a value has a comma itself, JSON: '["a,b","c"]'
+ *
+ * int64: digits. timestamp: ISO 8601, UTC without a zone, or microseconds. uuid: its usual form. bytes: 0x and hex digits.
+ */
+import { MillraceError } from '../../client/index.ts';
+import type { KeyColumn } from '../../protocol/index.ts';
+
+/** The key in the form that the client takes: a value, or an array in column order. */
+export function parseKey(text: string, columns: readonly KeyColumn[]): unknown {
+  const parts = keyParts(text, columns);
+  if (parts.length !== columns.length) {
+    const names = columns.map((column) => column.name).join(',');
+    throw usage(`the key "${text}" has ${parts.length} values; the group's key is ${names}`);
+  }
+  const values = parts.map((part, i) => parsePart(part, columns[i]!));
+  return columns.length === 1 ? values[0] : values;
+}
+
+function keyParts(text: string, columns: readonly KeyColumn[]): unknown[] {
+  if (text.startsWith('[')) {
+    try {
+      const parsed: unknown = JSON.parse(text);
+      if (Array.isArray(parsed)) return parsed;
+    } catch {
+      // A key may well begin with a bracket: it is then text like any other.
+    }
+  }
+  return columns.length === 1 ? [text] : text.split(',');
+}
+
+function parsePart(part: unknown, column: KeyColumn): unknown {
+  const text = String(part);
+  switch (column.type) {
+    case 'int64':
+      if (/^[+-]?\d{1,19}$/.test(text)) return BigInt(text);
+      break;
+    case 'timestamp': {
+      const micros = /^-?\d+$/.test(text) ? Number(text) : parseIso(text);
+      if (Number.isSafeInteger(micros)) return micros;
+      break;
+    }
+    case 'bytes':
+      if (/^0x([0-9a-fA-F]{2})*$/.test(text)) return Uint8Array.from(Buffer.from(text.slice(2), 'hex'));
+      break;
+    default:
+      return text;
+  }
+  throw usage(`"${text}" is no ${column.type} for the key column ${column.name}`);
+}
+
+const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6}))?(Z|[+-]\d{2}:\d{2})?)?$/;
+
+/** Microseconds of an ISO 8601 text, UTC when it names no zone; NaN when it is none. */
+function parseIso(text: string): number {
+  const match = ISO.exec(text);
+  if (match === null) return Number.NaN;
+  const [, date, time = '00:00', fraction = '', zone = 'Z'] = match;
+  return Date.parse(`${date}T${time}${zone}`) * 1000 + Number(fraction.padEnd(6, '0'));
+}
+
+function usage(message: string): MillraceError {
+  return new MillraceError('USAGE', message);
+}
