@@ -117,22 +117,28 @@ export class Link implements ConnectionOwner {
   }
 
   private dialled(greeted: Greeted): void {
-    this.isDialling = false;
     const { connection } = greeted;
-    const closed = new MillraceError('CLIENT_CLOSED', 'the client was closed');
-    if (this.isClosed) {
-      connection.close(closed);
+    const refusal = this.refusalOf(greeted);
+    if (refusal !== null) {
+      connection.close(refusal);
+      this.dialFailed(refusal);
       return;
     }
-    try {
-      this.check(greeted, !this.wasConnected);
-    } catch (error) {
-      connection.close(closed);
-      this.dialFailed(toMillraceError(error));
-      return;
-    }
+    // Only now: the check may have submitted calls, which must not dial a second time.
+    this.isDialling = false;
     this.wasConnected = true;
     this.use(connection);
+  }
+
+  /** Why a fresh connection is not used, or null. */
+  private refusalOf(greeted: Greeted): MillraceError | null {
+    if (this.isClosed) return new MillraceError('CLIENT_CLOSED', 'the client was closed');
+    try {
+      this.check(greeted, !this.wasConnected);
+      return null;
+    } catch (error) {
+      return toMillraceError(error);
+    }
   }
 
   private use(connection: Connection): void {

@@ -130,6 +130,11 @@ export class FakeServer {
     this.handlers.set(operation, handler);
   }
 
+  /** What answers requests of this kind now, to be called from another handler. */
+  handlerOf(operation: number): Handler {
+    return this.handlers.get(operation)!;
+  }
+
   /** The next request of this kind that has no handler and was not taken yet. */
   received(operation: number): Promise<FakeRequest> {
     const waiting = this.arrived.get(operation)?.shift();
