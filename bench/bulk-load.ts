@@ -6,6 +6,9 @@
  * is over the whole load, flushes to blocks included.
  */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Benchmark, BenchmarkContext } from './benchmark.ts';
 import { withDirectory } from './benchmark.ts';
@@ -71,21 +74,17 @@ function loadByClient(flights: Flights): Promise<Load> {
 /** The file has no column that tells its flights apart, so they are loaded as versions of their routes. */
 function loadByImport(flights: Flights): Promise<Load> {
   return measureLoad(
-    async () => flightsFile(),
-    async (server, file) => {
-      await runCommand(process.execPath, [
-        PROGRAM,
-        'import',
-        file,
-        '--address',
+    async () => mkdtempSync(join(tmpdir(), 'millrace-import-')),
+    async (server, directory) => {
+      const place = [
+        '--connect',
         `${server.host}:${server.port}`,
-        '--group',
-        'route',
-        '--key',
-        'origin,destination',
-        '--event-time',
-        'date',
-      ]);
+        '--progress-file',
+        join(directory, 'progress'),
+      ];
+      const what = ['--group', 'route', '--key', 'origin,destination', '--event-time', 'date', '--plain'];
+      await runCommand(process.execPath, [PROGRAM, 'import', flightsFile(), ...place, ...what]);
+      rmSync(directory, { recursive: true });
       return flights.count;
     },
   );
