@@ -53,7 +53,9 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.view.setUint8(this.reserveUnzeroed(1), value);
+    // The buffer may be another after reserving, so its view is taken then.
+    const offset = this.reserveUnzeroed(1);
+    this.view.setUint8(offset, value);
   }
 
   u16(value: number): void {
@@ -159,4 +161,9 @@ export function copyBytes(
   } else {
     target.set(source.subarray(from, from + count), to);
   }
+}
+
+/** A copy of bytes[from, to) as a plain Uint8Array: `slice` of a Buffer would give a Buffer, over shared memory. */
+export function copyOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(from, to));
 }

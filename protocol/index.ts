@@ -14,6 +14,7 @@ export { readInt64, readUint64, writeInt64 } from './int64.ts';
 export { decodeKeyBatch, encodeKeyBatch, encodeKeys, KeyBatch } from './key-batch.ts';
 export {
   decodeKey,
+  decodeKeyInto,
   encodeKey,
   fixedKeyBytes,
   type KeyValue,

@@ -13,7 +13,7 @@
  * Out: int64 bigint, timestamp number, uuid lower-case text, bytes a copy.
  */
 
-import type { ByteWriter } from './byte-writer.ts';
+import { type ByteWriter, copyOf } from './byte-writer.ts';
 import { ENTITY_KEY_BYTES_MAX } from './limits.ts';
 import { describeValue, ProtocolError } from './protocol-error.ts';
 import type { KeyColumn } from './schema.ts';
@@ -177,7 +177,7 @@ function readKeyValue(column: KeyColumn, bytes: Uint8Array, at: number, next: nu
     case 'string':
       return readText(bytes, at + 2, next);
     case 'bytes':
-      return Uint8Array.prototype.slice.call(bytes, at + 2, next);
+      return copyOf(bytes, at + 2, next);
     case 'int64':
       return (BigInt(signedWord(bytes, at + 4)) << 32n) | BigInt(signedWord(bytes, at) >>> 0);
     case 'timestamp':

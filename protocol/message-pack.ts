@@ -2,8 +2,9 @@
  * MessagePack, for control messages and for features of type 'msgpack': msgpackr, fenced in.
  *
  * I1  Bytes from outside are walked before msgpackr sees them: every length lies inside the bytes, nesting is at most
- *     MESSAGE_PACK_DEPTH_MAX, and the only extension type is the timestamp (−1). Without that a five-byte array
- *     header makes a decoder allocate for 4 billion items, and msgpackr's own extensions could define classes.
+ *     MESSAGE_PACK_DEPTH_MAX, text is UTF-8, map keys are text or integers, and the only extension type is the
+ *     timestamp (−1). Without that a five-byte array header makes a decoder allocate for 4 billion items, and
+ *     msgpackr's own extensions could define classes.
  * I2  What is written is plain MessagePack that any implementation reads: no records, no extension but the timestamp.
  */
 
@@ -11,6 +12,7 @@ import { Packr } from 'msgpackr';
 import type { ErrorCodeName } from './error-code.ts';
 import { MESSAGE_PACK_DEPTH_MAX } from './limits.ts';
 import { describeValue, ProtocolError } from './protocol-error.ts';
+import { isUtf8, isWellFormed } from './text.ts';
 
 const PACKR: Packr = new Packr({
   useRecords: false,
@@ -26,18 +28,56 @@ const PACKR: Packr = new Packr({
 
 export type MessagePackMap = Record<string, unknown>;
 
-/** The MessagePack bytes of a value, checked against what `decodeMessagePack` takes. Throws `code`. */
+/** The MessagePack bytes of a value that `decodeMessagePack` will take and give back. Throws `code`. */
 export function encodeMessagePack(value: unknown, code: ErrorCodeName = 'MALFORMED_REQUEST'): Uint8Array {
-  let packed: Uint8Array;
-  try {
-    packed = PACKR.pack(value);
-  } catch (error) {
-    throw new ProtocolError(code, `${describeValue(value)} has no MessagePack form`, { cause: error });
+  const culprit = findUnpackable(value, 0);
+  if (culprit !== null) throw new ProtocolError(code, `no MessagePack form for ${culprit}`);
+  return PACKR.pack(value);
+}
+
+/**
+ * What in the value has no plain form, or null. msgpackr itself would write a function as nil, an Error as its own
+ * extension and a Float32Array as the wrong bytes.
+ */
+function findUnpackable(value: unknown, depth: number): string | null {
+  if (depth > MESSAGE_PACK_DEPTH_MAX) return `a value nested deeper than ${MESSAGE_PACK_DEPTH_MAX}`;
+  switch (typeof value) {
+    case 'undefined':
+    case 'boolean':
+    case 'number':
+      return null;
+    case 'string':
+      return isWellFormed(value) ? null : 'text with a lone surrogate';
+    case 'bigint':
+      return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+        ? null
+        : 'a bigint of more than 64 bits';
+    case 'object':
+      return value === null ? null : findUnpackableIn(value, depth);
+    default:
+      return describeValue(value);
   }
-  const problem = findMessagePackProblem(packed, 0, packed.length);
-  if (problem !== null)
-    throw new ProtocolError(code, `${describeValue(value)} has no plain MessagePack form: ${problem}`);
-  return packed;
+}
+
+function findUnpackableIn(value: object, depth: number): string | null {
+  if (value instanceof Uint8Array) return null;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : null;
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      const culprit = findUnpackable(item, depth + 1);
+      if (culprit !== null) return culprit;
+    }
+    return null;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    return `${Object.prototype.toString.call(value)}; allowed: null, true, false, numbers, text, Uint8Array, Date, arrays and plain objects`;
+  }
+  for (const [name, item] of Object.entries(value)) {
+    const culprit = isWellFormed(name) ? findUnpackable(item, depth + 1) : 'a name with a lone surrogate';
+    if (culprit !== null) return culprit;
+  }
+  return null;
 }
 
 /** The value in bytes[from, to), which hold exactly one. Throws `code`. */
@@ -76,6 +116,8 @@ export function findMessagePackProblem(bytes: Uint8Array, from: number, to: numb
   const end = skipValue(bytes, from, to, 0);
   if (end === TOO_DEEP) return `nested deeper than ${MESSAGE_PACK_DEPTH_MAX}`;
   if (end === EXTENSION) return 'an extension type other than the timestamp';
+  if (end === NO_TEXT) return 'text that is not UTF-8';
+  if (end === NO_KEY) return 'a map whose key is neither text nor an integer';
   if (end === CUT) return 'it ends early';
   if (end !== to) return `${to - end} bytes follow it`;
   return null;
@@ -84,6 +126,8 @@ export function findMessagePackProblem(bytes: Uint8Array, from: number, to: numb
 const CUT = -1;
 const EXTENSION = -2;
 const TOO_DEEP = -3;
+const NO_TEXT = -4;
+const NO_KEY = -5;
 
 /** The offset after the value at `offset`, or one of the negative verdicts. */
 function skipValue(bytes: Uint8Array, offset: number, to: number, depth: number): number {
@@ -91,9 +135,9 @@ function skipValue(bytes: Uint8Array, offset: number, to: number, depth: number)
   if (depth > MESSAGE_PACK_DEPTH_MAX) return TOO_DEEP;
   const lead = bytes[offset]!;
   if (lead < 0x80 || lead >= 0xe0) return offset + 1;
-  if (lead < 0x90) return skipItems(bytes, offset + 1, to, (lead & 0x0f) * 2, depth);
+  if (lead < 0x90) return skipEntries(bytes, offset + 1, to, lead & 0x0f, depth);
   if (lead < 0xa0) return skipItems(bytes, offset + 1, to, lead & 0x0f, depth);
-  if (lead < 0xc0) return within(offset + 1 + (lead & 0x1f), to);
+  if (lead < 0xc0) return skipText(bytes, offset + 1, to, lead & 0x1f);
   if (lead === 0xc1) return CUT;
   if (lead >= 0xd4 && lead <= 0xd8) return skipExtension(bytes, offset + 1, to, 1 << (lead - 0xd4));
   const sizeBytes = LENGTH_BYTES[lead - 0xc0]!;
@@ -101,9 +145,10 @@ function skipValue(bytes: Uint8Array, offset: number, to: number, depth: number)
   if (offset + 1 + sizeBytes > to) return CUT;
   const size = readBigEndian(bytes, offset + 1, sizeBytes);
   const start = offset + 1 + sizeBytes;
-  if (lead <= 0xc6 || (lead >= 0xd9 && lead <= 0xdb)) return within(start + size, to);
+  if (lead <= 0xc6) return within(start + size, to);
+  if (lead >= 0xd9 && lead <= 0xdb) return skipText(bytes, start, to, size);
   if (lead <= 0xc9) return skipExtension(bytes, start, to, size);
-  return skipItems(bytes, start, to, lead >= 0xde ? size * 2 : size, depth);
+  return lead >= 0xde ? skipEntries(bytes, start, to, size, depth) : skipItems(bytes, start, to, size, depth);
 }
 
 function skipItems(bytes: Uint8Array, offset: number, to: number, count: number, depth: number): number {
@@ -111,6 +156,33 @@ function skipItems(bytes: Uint8Array, offset: number, to: number, count: number,
   let next = offset;
   for (let item = 0; item < count && next >= 0; item++) next = skipValue(bytes, next, to, depth + 1);
   return next;
+}
+
+function skipEntries(bytes: Uint8Array, offset: number, to: number, count: number, depth: number): number {
+  if (2 * count > to - offset) return CUT;
+  let next = offset;
+  for (let entry = 0; entry < count && next >= 0; entry++) {
+    if (next < to && !isKey(bytes[next]!)) return NO_KEY;
+    next = skipValue(bytes, next, to, depth + 1);
+    if (next >= 0) next = skipValue(bytes, next, to, depth + 1);
+  }
+  return next;
+}
+
+/** Whether a value with this lead byte is text or an integer: what a property's name can be made of. */
+function isKey(lead: number): boolean {
+  return (
+    lead < 0x80 ||
+    lead >= 0xe0 ||
+    (lead >= 0xa0 && lead < 0xc0) ||
+    (lead >= 0xcc && lead <= 0xd3) ||
+    (lead >= 0xd9 && lead <= 0xdb)
+  );
+}
+
+function skipText(bytes: Uint8Array, offset: number, to: number, size: number): number {
+  if (offset + size > to) return CUT;
+  return isUtf8(bytes, offset, offset + size) ? offset + size : NO_TEXT;
 }
 
 function skipExtension(bytes: Uint8Array, typeOffset: number, to: number, size: number): number {

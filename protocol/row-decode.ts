@@ -3,6 +3,7 @@
  * nothing is checked here; the DataView's own bounds are the last guard.
  */
 
+import { copyOf } from './byte-writer.ts';
 import { readList } from './list-codec.ts';
 import { decodeMessagePack } from './message-pack.ts';
 import { compileRowFactory, type RowFactory } from './row-factory.ts';
@@ -84,7 +85,7 @@ function readValue(slot: FeatureSlot, view: DataView, bytes: Uint8Array, offset:
   const to = from + view.getUint32(at + 4, true);
   if (slot.kind === KIND_STRING) return readText(bytes, from, to);
   if (slot.kind === KIND_LIST) return readList(view, bytes, from, slot);
-  if (slot.kind === KIND_BYTES) return Uint8Array.prototype.slice.call(bytes, from, to);
+  if (slot.kind === KIND_BYTES) return copyOf(bytes, from, to);
   return decodeMessagePack(bytes, from, to, 'ROW_INVALID') as MessagePackValue;
 }
 

@@ -18,12 +18,14 @@ import {
   beginRequest,
   beginResponse,
   endFrame,
+  RESPONSE_HEADER_BYTES,
   type RequestOptions,
   requestBody,
   responseBody,
 } from '../frame-header.ts';
+import { writeInt64 } from '../int64.ts';
 import { decodeKeyBatch, encodeKeyBatch, KeyBatch } from '../key-batch.ts';
-import { GET_KEYS_MAX, MATRIX_FEATURES_MAX } from '../limits.ts';
+import { FRAME_BYTES_MAX, GET_KEYS_MAX, MATRIX_FEATURES_MAX } from '../limits.ts';
 import { OPERATIONS } from '../operation.ts';
 import { ProtocolError } from '../protocol-error.ts';
 import { align8 } from '../row-layout.ts';
@@ -147,6 +149,13 @@ export function beginGetMatrixResponse(
   correlationId: number,
   shape: MatrixShape,
 ): number {
+  const frameBytes = RESPONSE_HEADER_BYTES + shape.bytes;
+  if (frameBytes > FRAME_BYTES_MAX) {
+    throw new ProtocolError(
+      'FRAME_TOO_LARGE',
+      `a matrix of ${shape.rowCount} × ${shape.columnCount} takes a frame of ${frameBytes} bytes; at most ${FRAME_BYTES_MAX} are allowed`,
+    );
+  }
   const start = beginResponse(writer, OPERATIONS.GET_MATRIX, correlationId);
   const body = writer.reserve(shape.bytes);
   const view = writer.view;
@@ -177,7 +186,7 @@ export function encodeGetMatrixResponse(
   writer.bytes.set(parts.validity, body + shape.validityAt);
   if (parts.eventTimes !== null) {
     for (let row = 0; row < shape.rowCount; row++) {
-      view.setBigInt64(body + shape.eventTimesAt + 8 * row, BigInt(parts.eventTimes[row]!), true);
+      writeInt64(view, body + shape.eventTimesAt + 8 * row, parts.eventTimes[row]!);
     }
   }
   for (let cell = 0; cell < shape.rowCount * shape.columnCount; cell++) {

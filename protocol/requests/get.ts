@@ -106,7 +106,7 @@ export function encodeGetResponse(
 ): void {
   const { count, offsets, eventTimes, lsns, rows } = answer;
   const start = beginGetResponse(writer, correlationId, count);
-  const body = start + writer.length - start - getRowsAt(count);
+  const body = writer.length - getRowsAt(count);
   const view = writer.view;
   for (let index = 0; index < count; index++) {
     view.setUint32(body + GET_ROW_OFFSETS_AT + 4 * (index + 1), offsets[index + 1]! - offsets[0]!, true);

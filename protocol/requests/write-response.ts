@@ -6,7 +6,7 @@
  * APPLIED: the row is the latest now. SUPERSEDED: an event as new or newer is there; this one is kept as history.
  */
 
-import type { ByteWriter } from '../byte-writer.ts';
+import { type ByteWriter, copyOf } from '../byte-writer.ts';
 import type { Frame } from '../frame-decoder.ts';
 import { beginResponse, endFrame, responseBody } from '../frame-header.ts';
 import { readUint64, writeInt64 } from '../int64.ts';
@@ -62,5 +62,5 @@ export function readWriteResponse(frame: Frame): WriteResponse {
   const lsnsAt = body + align8(FIXED_BYTES + count);
   const lsns = new Float64Array(count);
   for (let row = 0; row < count; row++) lsns[row] = readUint64(frame.view, lsnsAt + 8 * row);
-  return { results: frame.bytes.slice(body + FIXED_BYTES, body + FIXED_BYTES + count), lsns };
+  return { results: copyOf(frame.bytes, body + FIXED_BYTES, body + FIXED_BYTES + count), lsns };
 }
