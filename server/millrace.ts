@@ -57,6 +57,11 @@ export class Millrace extends Client {
     }
   }
 
+  /** The port of this process on which an opened node serves shard 0, for other clients; 0 when connected elsewhere. */
+  get port(): number {
+    return this.node?.port ?? 0;
+  }
+
   /** Closes the client, and then the node if this is an opened one: everything acknowledged is on disk afterwards. */
   override async close(): Promise<void> {
     await super.close();
