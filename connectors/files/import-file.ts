@@ -30,7 +30,7 @@ import {
   NoteWriter,
   ProgressFile,
 } from './progress-file.ts';
-import { type ImportOutcome, runImport } from './run-import.ts';
+import { convertBatch, type ImportOutcome, runImport } from './run-import.ts';
 import { readSchemaOverride } from './schema-override.ts';
 import { SOURCE_START, type Source, type SourceFormat, type SourcePosition } from './source.ts';
 
@@ -75,6 +75,7 @@ export async function importFile(path: string, options: ImportOptions): Promise<
       const existing = await groupOrUndefined(client, options.group);
       if (existing !== undefined) plan = planExistingGroup(source, request, existing.schema);
       showPlan(path, source, plan, existing === undefined ? 'new' : 'existing');
+      if (existing === undefined) await tryFirstRows(source, plan);
       const group = existing ?? (await client.createGroup(plan.spec));
       return await importInto(path, source, plan, client, group, options);
     }
@@ -99,6 +100,15 @@ function planRequest(options: ImportOptions, override: PlanRequest['override']):
     ttlSeconds: options.ttl,
     retentionSeconds: options.retention,
   };
+}
+
+/** Converts the first batch, so that options that do not fit the file are found before a group stands there with their types. */
+async function tryFirstRows(source: Source, plan: ImportPlan): Promise<void> {
+  const names = plan.columns.map((column) => column.name);
+  for await (const batch of source.read(names, SOURCE_START, IMPORT_BATCH_ROWS)) {
+    convertBatch({ source, plan, startedAtMicros: 0 }, batch);
+    return;
+  }
 }
 
 async function groupOrUndefined(client: Millrace, name: string): Promise<Group | undefined> {
@@ -146,7 +156,9 @@ async function importInto(
   group: Group,
   options: ImportOptions,
 ): Promise<number> {
-  const file = new ProgressFile(options.progressFile ?? `${path}.${options.group}.import`);
+  const file = new ProgressFile(
+    options.progressFile ?? `${path}.${encodeURIComponent(options.group)}.import`,
+  );
   const identity: ImportIdentity = {
     file: await fingerprintOf(path),
     group: group.name,

@@ -55,6 +55,11 @@ export function planNewGroup(source: Source, request: PlanRequest): ImportPlan {
     return plannedColumn(source, column, column.name, role, role === 'key' ? keyColumnType(column) : column);
   });
   const spec = specOf(columns, request);
+  if (spec.features.length === 0) {
+    throw formatInvalid(
+      'beside the key and the event time there is no column: a group needs at least one feature',
+    );
+  }
   return {
     columns,
     spec,

@@ -105,18 +105,24 @@ export class ProgressFile {
 /** Writes the newest position now and then, one writing at a time. */
 export class NoteWriter {
   private readonly note: (position: SourcePosition) => Promise<void>;
-  private lastMs = performance.now();
+  private readonly nowMs: () => number;
+  private lastMs: number;
   private writing: Promise<void> = Promise.resolve();
   private failure: unknown;
 
-  constructor(note: (position: SourcePosition) => Promise<void>) {
+  constructor(
+    note: (position: SourcePosition) => Promise<void>,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.note = note;
+    this.nowMs = nowMs;
+    this.lastMs = nowMs();
   }
 
   offer(position: SourcePosition): void {
-    const nowMs = performance.now();
-    if (nowMs - this.lastMs < PROGRESS_FILE_INTERVAL_MS || this.failure !== undefined) return;
-    this.lastMs = nowMs;
+    const now = this.nowMs();
+    if (now - this.lastMs < PROGRESS_FILE_INTERVAL_MS || this.failure !== undefined) return;
+    this.lastMs = now;
     this.writing = this.writing
       .then(() => this.note(position))
       .catch((error: unknown) => {

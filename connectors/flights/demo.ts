@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Millrace } from '../../client/index.ts';
 import { EXIT_INTERRUPTED, interruptible } from '../interruption.ts';
-import { Progress } from '../progress.ts';
+import { Progress, type ProgressStream } from '../progress.ts';
 import { type Flights, locateFlights, readFlights } from './dataset.ts';
 import { eventOrder } from './event-order.ts';
 import { computeFeatures, type EntityFeatures, numberRoutes } from './features.ts';
@@ -37,9 +37,12 @@ const PORTS_WANTED = 8;
 /** The airport shown: the busiest one of the file. */
 const SHOWN_AIRPORT = 'ORD';
 
-export async function runDemo(options: DemoOptions): Promise<number> {
-  const path = locateFlights();
-  const report = new Report(process.stdout, options.ci === true);
+export async function runDemo(
+  options: DemoOptions,
+  path: string = locateFlights(),
+  output: ProgressStream = process.stdout,
+): Promise<number> {
+  const report = new Report(output, options.ci === true);
   const work = mkdtempSync(join(tmpdir(), 'millrace-demo-'));
   const interruption = interruptible();
   let node: DemoNode | undefined;
@@ -162,10 +165,11 @@ async function showAirport(
   let last = order.length - 1;
   while (last >= 0 && flights.origin[order[last]!] !== index) last--;
   const row = await client.get(AIRPORT_SPEC.name, SHOWN_AIRPORT);
+  const { departures, lastDelay, lastDelayNull, meanDelay, meanDelayNull } = features;
   const isRight =
-    row?.['departures'] === features.departures[last] &&
-    row?.['last_delay'] === features.lastDelay[last] &&
-    row?.['mean_delay'] === features.meanDelay[last];
+    row?.['departures'] === departures[last] &&
+    row?.['last_delay'] === (lastDelayNull?.[last] === 1 ? null : lastDelay[last]) &&
+    row?.['mean_delay'] === (meanDelayNull?.[last] === 1 ? null : meanDelay[last]);
   if (row === null || !isRight) {
     throw new Error(`the airport ${SHOWN_AIRPORT} does not have its last features: ${JSON.stringify(row)}`);
   }

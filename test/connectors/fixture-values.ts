@@ -15,10 +15,10 @@ export interface Content {
 }
 
 /** Every row of a source as an object of converted values; closes the source. */
-export async function readAll(source: Source): Promise<Content> {
+export async function readAll(source: Source, rowsMax: number): Promise<Content> {
   const names = source.columns.map((column) => column.name);
   const rows: Record<string, unknown>[] = [];
-  for await (const batch of source.read(names, SOURCE_START)) {
+  for await (const batch of source.read(names, SOURCE_START, rowsMax)) {
     const columns = batch.columns.map((column, i) =>
       convertColumn(column, batch.rowCount, source.columns[i]!, {
         isTimestamp: source.inferredRows === undefined,

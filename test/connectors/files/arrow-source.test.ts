@@ -13,7 +13,7 @@ after(() => rmSync(directory, { recursive: true }));
 
 test('files and streams, compressed or not, give the same types and values', async () => {
   for (const file of ['types-plain.arrow', 'types-lz4.arrow', 'types-zstd.arrow', 'types-stream.arrows']) {
-    const { types, rows } = await readAll(await openArrow(join(FIXTURES, file), { batchRows: 2 }));
+    const { types, rows } = await readAll(await openArrow(join(FIXTURES, file)), 2);
     assert.deepEqual(types, expectedTypes(true), file);
     assert.equal(rows.length, 7, file);
     for (const [i, row] of rows.entries())
@@ -22,7 +22,7 @@ test('files and streams, compressed or not, give the same types and values', asy
 });
 
 test('LZ4 blocks that refer to earlier ones decode', async () => {
-  const { rows } = await readAll(await openArrow(join(FIXTURES, 'long.feather'), { batchRows: 4096 }));
+  const { rows } = await readAll(await openArrow(join(FIXTURES, 'long.feather')), 4096);
   assert.equal(rows.length, 20_000);
   for (const [i, row] of rows.entries()) {
     if (row['t'] !== `row ${i % 97}` || row['n'] !== Math.floor(i / 1000))
@@ -31,10 +31,10 @@ test('LZ4 blocks that refer to earlier ones decode', async () => {
 });
 
 test('reading from a row in the middle of a record batch gives the rows from there on', async () => {
-  const source = await openArrow(join(FIXTURES, 'types-plain.arrow'), { batchRows: 2 });
+  const source = await openArrow(join(FIXTURES, 'types-plain.arrow'));
   for (let row = 0; row <= 7; row++) {
     const ids: unknown[] = [];
-    for await (const batch of source.read(['id'], { row, byte: 0 }))
+    for await (const batch of source.read(['id'], { row, byte: 0 }, 2))
       ids.push(...Array.from(batch.columns[0]!));
     assert.deepEqual(
       ids,
@@ -47,16 +47,16 @@ test('a file or stream cut off is refused, and a stream gives the rows before th
   const file = readFileSync(join(FIXTURES, 'types-plain.arrow'));
   const cutFile = join(directory, 'cut.arrow');
   writeFileSync(cutFile, file.subarray(0, file.length >> 1));
-  await assert.rejects(openArrow(cutFile, { batchRows: 100 }), { code: 'FILE_FORMAT_INVALID' });
+  await assert.rejects(openArrow(cutFile), { code: 'FILE_FORMAT_INVALID' });
 
   const stream = readFileSync(join(FIXTURES, 'types-stream.arrows'));
   const cutStream = join(directory, 'cut.arrows');
   writeFileSync(cutStream, stream.subarray(0, stream.length - 400));
-  const source = await openArrow(cutStream, { batchRows: 100 });
+  const source = await openArrow(cutStream);
   let rows = 0;
   await assert.rejects(
     async () => {
-      for await (const batch of source.read(['id'], SOURCE_START)) rows += batch.rowCount;
+      for await (const batch of source.read(['id'], SOURCE_START, 100)) rows += batch.rowCount;
     },
     { code: 'FILE_FORMAT_INVALID', message: /record batch at row 7/ },
   );

@@ -27,13 +27,17 @@ interface Read {
   batches: ColumnBatch[];
 }
 
-async function read(content: string | Uint8Array, options: Partial<SourceOptions> = {}): Promise<Read> {
-  const source = await openCsv(fileWith(content), { batchRows: 1000, ...options });
+async function read(
+  content: string | Uint8Array,
+  options: SourceOptions = {},
+  rowsMax = 1000,
+): Promise<Read> {
+  const source = await openCsv(fileWith(content), options);
   try {
     const names = source.columns.map((column) => column.name);
     const rows: unknown[][] = [];
     const batches: ColumnBatch[] = [];
-    for await (const batch of source.read(names, SOURCE_START)) {
+    for await (const batch of source.read(names, SOURCE_START, rowsMax)) {
       batches.push(batch);
       for (let i = 0; i < batch.rowCount; i++) rows.push(batch.columns.map((column) => column[i]));
     }
@@ -43,11 +47,7 @@ async function read(content: string | Uint8Array, options: Partial<SourceOptions
   }
 }
 
-function refuses(
-  content: string | Uint8Array,
-  message: RegExp,
-  options: Partial<SourceOptions> = {},
-): Promise<void> {
+function refuses(content: string | Uint8Array, message: RegExp, options: SourceOptions = {}): Promise<void> {
   return assert.rejects(read(content, options), { code: 'FILE_FORMAT_INVALID', message });
 }
 
@@ -134,13 +134,13 @@ test('a record without an end is refused, not held for ever', async () => {
 test('reading again from the end of any batch gives exactly the rows after it', async () => {
   const content = `n,t\n${Array.from({ length: 95 }, (_, i) => `${i},"t\n${i}"`).join('\n')}`;
   const path = fileWith(content);
-  const source = await openCsv(path, { batchRows: 10, chunkBytes: 64 });
+  const source = await openCsv(path, { chunkBytes: 64 });
   const ends = [];
-  for await (const batch of source.read(['n'], SOURCE_START)) ends.push(batch.end);
+  for await (const batch of source.read(['n'], SOURCE_START, 10)) ends.push(batch.end);
   assert.equal(ends.at(-1)?.row, 95);
   for (const end of ends) {
     const rest: unknown[] = [];
-    for await (const batch of source.read(['n'], end)) rest.push(...Array.from(batch.columns[0]!));
+    for await (const batch of source.read(['n'], end, 10)) rest.push(...Array.from(batch.columns[0]!));
     assert.deepEqual(
       rest.map(Number),
       Array.from({ length: 95 - end.row }, (_, i) => end.row + i),
@@ -165,11 +165,11 @@ test('any cut into chunks gives the rows that were written', async () => {
     const lines = rows.map((row) => row.map((field) => written(field, random)).join(','));
     const header = Array.from({ length: columns }, (_, i) => `c${i}`).join(',');
     const content = [header, ...lines].join(newline) + (random.chance(0.5) ? newline : '');
-    const { rows: found } = await read(content, {
-      delimiter: ',',
-      chunkBytes: 1 + random.below(30),
-      batchRows: 1 + random.below(10),
-    });
+    const { rows: found } = await read(
+      content,
+      { delimiter: ',', chunkBytes: 1 + random.below(30) },
+      1 + random.below(10),
+    );
     const expected = rows.map((row) => row.map((field) => (field === '' ? null : field)));
     assert.deepEqual(found, expected, `seed ${seed}, round ${round}, ${JSON.stringify(content)}`);
   }

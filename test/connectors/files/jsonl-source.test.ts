@@ -11,17 +11,14 @@ const directory = mkdtempSync(join(tmpdir(), 'millrace-jsonl-'));
 after(() => rmSync(directory, { recursive: true }));
 let files = 0;
 
-async function read(
-  content: string,
-  options: Partial<SourceOptions> = {},
-): Promise<Record<string, unknown[]>> {
+async function read(content: string, options: SourceOptions = {}): Promise<Record<string, unknown[]>> {
   const path = join(directory, `${files++}.jsonl`);
   writeFileSync(path, content);
-  const source = await openJsonLines(path, { batchRows: 1000, ...options });
+  const source = await openJsonLines(path, options);
   try {
     const names = source.columns.map((column) => column.name);
     const columns: Record<string, unknown[]> = Object.fromEntries(names.map((name) => [name, []]));
-    for await (const batch of source.read(names, SOURCE_START)) {
+    for await (const batch of source.read(names, SOURCE_START, 8)) {
       for (const [i, name] of names.entries()) columns[name]!.push(...Array.from(batch.columns[i]!));
     }
     return columns;
@@ -40,7 +37,7 @@ test('a name that a line lacks is null there; blank lines are no rows', async ()
 test('any chunk size gives the same rows', async () => {
   const lines = Array.from({ length: 50 }, (_, i) => JSON.stringify({ n: i, t: `é${'x'.repeat(i)}` }));
   for (const chunkBytes of [1, 7, 64]) {
-    const columns = await read(lines.join('\n'), { chunkBytes, batchRows: 8 });
+    const columns = await read(lines.join('\n'), { chunkBytes });
     assert.deepEqual(
       columns['n'],
       Array.from({ length: 50 }, (_, i) => i),

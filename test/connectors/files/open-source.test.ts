@@ -19,7 +19,7 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 async function formatOf(path: string, format?: SourceFormat): Promise<string> {
-  const source = await openSource(path, { batchRows: 100, format });
+  const source = await openSource(path, { format });
   await source.close();
   return source.format;
 }

@@ -19,7 +19,7 @@ const FILES = ['none', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'v2'].map(
 
 test('every compression and page version gives the same types and values', async () => {
   for (const file of FILES) {
-    const { types, rows } = await readAll(await openParquet(join(FIXTURES, file), { batchRows: 100 }));
+    const { types, rows } = await readAll(await openParquet(join(FIXTURES, file)), 100);
     assert.deepEqual(types, expectedTypes(false), file);
     assert.equal(rows.length, 7, file);
     for (const [i, row] of rows.entries())
@@ -28,17 +28,15 @@ test('every compression and page version gives the same types and values', async
 });
 
 test('INT96 is a timestamp', async () => {
-  const { types, rows } = await readAll(
-    await openParquet(join(FIXTURES, 'int96.parquet'), { batchRows: 100 }),
-  );
+  const { types, rows } = await readAll(await openParquet(join(FIXTURES, 'int96.parquet')), 100);
   assert.equal(types['nanos'], 'timestamp');
   for (const [i, row] of rows.entries()) assert.equal(row['nanos'], expectedRow(i, false)['nanos']);
 });
 
 test('columns of several pages and row groups come whole, in batches of any size', async () => {
   for (const batchRows of [1000, 3333, 100_000]) {
-    const source = await openParquet(join(FIXTURES, 'long.parquet'), { batchRows });
-    const { rows } = await readAll(source);
+    const source = await openParquet(join(FIXTURES, 'long.parquet'));
+    const { rows } = await readAll(source, batchRows);
     assert.equal(rows.length, 20_000);
     for (const [i, row] of rows.entries()) {
       if (row['t'] !== `row ${i % 97}` || row['n'] !== Math.floor(i / 1000))
@@ -48,10 +46,10 @@ test('columns of several pages and row groups come whole, in batches of any size
 });
 
 test('reading from a row in the middle gives the rows from there on', async () => {
-  const source = await openParquet(join(FIXTURES, 'long.parquet'), { batchRows: 1000 });
+  const source = await openParquet(join(FIXTURES, 'long.parquet'));
   for (const row of [1, 7999, 8000, 12_345, 19_999, 20_000]) {
     const found: unknown[] = [];
-    for await (const batch of source.read(['t'], { row, byte: 0 })) {
+    for await (const batch of source.read(['t'], { row, byte: 0 }, 1000)) {
       assert.equal(batch.start.row, row + found.length);
       found.push(...Array.from(batch.columns[0]!));
     }
@@ -66,7 +64,7 @@ test('a file cut off anywhere is refused when it is opened', async () => {
   for (const bytes of [5, 100, whole.length >> 1, whole.length - 1]) {
     const path = join(directory, `cut-${bytes}.parquet`);
     writeFileSync(path, whole.subarray(0, bytes));
-    await assert.rejects(openParquet(path, { batchRows: 100 }), {
+    await assert.rejects(openParquet(path), {
       code: 'FILE_FORMAT_INVALID',
       message: /not a Parquet footer .* cut off, or still being written/,
     });
@@ -79,11 +77,11 @@ test('a damaged page names its column and rows, after the rows before it', async
   bytes.fill(0xff, Math.floor(bytes.length * 0.45), Math.floor(bytes.length * 0.5));
   const path = join(directory, 'damaged.parquet');
   writeFileSync(path, bytes);
-  const source = await openParquet(path, { batchRows: 1000 });
+  const source = await openParquet(path);
   let rows = 0;
   await assert.rejects(
     async () => {
-      for await (const batch of source.read(['n', 't'], SOURCE_START)) rows += batch.rowCount;
+      for await (const batch of source.read(['n', 't'], SOURCE_START, 1000)) rows += batch.rowCount;
     },
     { code: 'FILE_FORMAT_INVALID', message: /column "[nt]", rows 8001 to 16000/ },
   );
