@@ -32,6 +32,7 @@ import { CorrelationTable } from './correlation-table.ts';
 import { MillraceError, toMillraceError } from './errors.ts';
 import {
   READ_BUFFER_BYTES,
+  SILENT_MS_MAX,
   UNSENT_BYTES_MAX,
   WRITE_BUFFER_BYTES,
   WRITE_BUFFER_KEPT_BYTES_MAX,
@@ -66,6 +67,8 @@ export class Connection implements TurnTask {
   private out: ByteWriter = new ByteWriter(WRITE_BUFFER_BYTES);
   private readonly spareWriters: ByteWriter[] = [];
   private unsentBytes = 0;
+  /** When the first request since the last byte heard was sent; 0 while none was. */
+  private silentSinceMs = 0;
 
   constructor(address: Address, context: ClientContext) {
     this.address = address;
@@ -108,8 +111,10 @@ export class Connection implements TurnTask {
   send(call: Call): number {
     const correlationId = this.table.add(call);
     const start = this.out.length;
+    const nowMs = performance.now();
+    if (this.silentSinceMs === 0) this.silentSinceMs = nowMs;
     // At least 1: a budget of 0 would mean that the server may take as long as it likes.
-    const leftMs = Math.max(1, Math.ceil(call.deadlineMs - performance.now()));
+    const leftMs = Math.max(1, Math.ceil(call.deadlineMs - nowMs));
     try {
       call.encode(
         this.out,
@@ -132,12 +137,18 @@ export class Connection implements TurnTask {
     this.context.turn.addWriter(this);
   }
 
-  /** Fails the calls whose deadline is before `nowMs` with TIMEOUT; their answers will be dropped. */
+  /**
+   * Fails the calls whose deadline is before `nowMs` with TIMEOUT; their answers will be dropped. When a call expires and
+   * nothing was heard for SILENT_MS_MAX either, the peer is taken for gone without a word, and the connection ends.
+   */
   expire(nowMs: number): void {
     if (this.table.count === 0) return;
-    for (const call of this.table.takeExpired(nowMs)) {
+    const expired = this.table.takeExpired(nowMs);
+    for (const call of expired) {
       call.fail(new MillraceError('TIMEOUT', `no answer from ${this.name} within the request's time`));
     }
+    const isSilent = this.silentSinceMs !== 0 && nowMs - this.silentSinceMs >= SILENT_MS_MAX;
+    if (expired.length > 0 && isSilent) this.lose(`was silent for ${SILENT_MS_MAX} ms`, undefined);
   }
 
   /** Ends the connection; calls in flight are failed with `error`. */
@@ -184,6 +195,7 @@ export class Connection implements TurnTask {
   /** True asks the socket to go on reading. */
   private read(byteCount: number): boolean {
     if (!this.isOpen) return false;
+    this.silentSinceMs = 0;
     try {
       this.decoder.push(this.readBuffer.subarray(0, byteCount));
       for (let frame = this.decoder.next(); frame !== null; frame = this.decoder.next()) this.dispatch(frame);

@@ -42,6 +42,7 @@ export class Dispatcher {
   /** Link of each shard of the map, once used. */
   private shardLinks: (Link | undefined)[] = [];
   private refreshing: Promise<void> | null = null;
+  private closing: Promise<void> | null = null;
   private readonly waits: Map<NodeJS.Timeout, () => void> = new Map();
   private readonly sweepTimer: NodeJS.Timeout;
   private lastSweepMs: number = performance.now();
@@ -144,8 +145,12 @@ export class Dispatcher {
   }
 
   /** Refuses new requests, waits for open ones, then ends every connection. */
-  async close(): Promise<void> {
-    if (this.isClosed) return;
+  close(): Promise<void> {
+    this.closing ??= this.drain();
+    return this.closing;
+  }
+
+  private async drain(): Promise<void> {
     // What was asked for in this turn still goes out.
     this.context.turn.flush();
     this.isClosed = true;

@@ -12,6 +12,9 @@ export const CLOSE_TIMEOUT_MS_DEFAULT = 5_000;
 /** One timer looks at all deadlines this often, so a time-out is at most two of these late; a timer a request costs 10× more. */
 export const SWEEP_INTERVAL_MS = 20;
 
+/** A connection that owes answers, lets one time out and is silent for this long is dialled anew: a cut cable says nothing. */
+export const SILENT_MS_MAX = 5_000;
+
 /** Requests on one connection without their answer. A power of two: the low bits of a correlation id are the slot. */
 export const IN_FLIGHT_MAX = 4096;
 

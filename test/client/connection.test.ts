@@ -7,7 +7,7 @@ import type { Connection } from '../../client/connection.ts';
 import { ClientContext } from '../../client/context.ts';
 import type { MillraceError } from '../../client/errors.ts';
 import { openConnection } from '../../client/handshake.ts';
-import { IN_FLIGHT_MAX } from '../../client/limits.ts';
+import { IN_FLIGHT_MAX, SILENT_MS_MAX } from '../../client/limits.ts';
 import { parseAddress, resolveOptions } from '../../client/options.ts';
 import {
   beginResponse,
@@ -161,6 +161,41 @@ test('an answer after its call timed out is dropped, and the connection lives', 
   const next = new PingCall();
   connection.send(next);
   assert.equal(await next.ended, 0);
+});
+
+test('a peer that is silent for long is taken for gone; one that answers other calls is not', async (context) => {
+  const server = await startServer(context);
+  const { connection } = await connect(context, server);
+  const nowMs = performance.now();
+  const [first, second, third] = [
+    new PingCall(nowMs),
+    new PingCall(nowMs + 2 * SILENT_MS_MAX),
+    new PingCall(),
+  ];
+  connection.send(first);
+  connection.send(second);
+  connection.send(third);
+  connection.expire(nowMs + SILENT_MS_MAX / 2);
+  await assert.rejects(first.ended, failure('TIMEOUT'));
+  assert.ok(connection.isOpen, 'silent, but not for long');
+  connection.expire(nowMs + 3 * SILENT_MS_MAX);
+  await assert.rejects(second.ended, failure('TIMEOUT'));
+  await assert.rejects(third.ended, failure('CONNECTION_LOST', /silent/));
+
+  const lively = await connect(context, server);
+  const slow = new PingCall(performance.now() + SILENT_MS_MAX);
+  lively.connection.send(slow);
+  let pings = 0;
+  server.on(OPERATIONS.PING, (request) => {
+    pings += 1;
+    if (pings === 2) request.answer(encodePingResponse);
+  });
+  const quick = new PingCall();
+  lively.connection.send(quick);
+  await quick.ended;
+  lively.connection.expire(performance.now() + 2 * SILENT_MS_MAX);
+  await assert.rejects(slow.ended, failure('TIMEOUT'));
+  assert.ok(lively.connection.isOpen);
 });
 
 test('a broken connection fails everything in flight and says that it is unclear', async (context) => {

@@ -115,9 +115,15 @@ test('close waits for the answers under way, and for what was asked in the same 
   const answer = db.status();
   const closed = db.close();
   await assert.rejects(db.ping(), failure('CLIENT_CLOSED'));
-  (await server.received(OPERATIONS.STATUS)).answer((writer, id) => encodeStatusResponse(writer, id, STATUS));
+  let isClosed = false;
+  const closedAgain = db.close().then(() => {
+    isClosed = true;
+  });
+  const request = await server.received(OPERATIONS.STATUS);
+  assert.equal(isClosed, false, 'a second close waits as the first does');
+  request.answer((writer, id) => encodeStatusResponse(writer, id, STATUS));
   assert.equal((await answer).nodeId, 'node');
-  await closed;
+  await Promise.all([closed, closedAgain]);
 });
 
 test('close rejects what is not answered in its time', async (context) => {
