@@ -66,26 +66,34 @@ export function matrixData(isDouble: boolean, length: number): MatrixData {
   return isDouble ? new Float64Array(length) : new Float32Array(length);
 }
 
-/** Above this many items a row `set` on a `subarray` beats a loop: its two calls cost some 60 ns. */
-const LOOP_ITEMS_MAX = 96;
-
 /**
- * Copies rows of `width` items: row i of `source` becomes row rows[i] of `target`.
- * Rows of a shard's answer go to the places their keys have in the caller's order.
+ * Where rows of a shard's answer go: row i of `source` becomes row rows[i] of `target`, `width` items each.
+ *
+ * Two loops of the same shape, because one for numbers and bytes together is compiled for neither ((m) 8 against 6.5 µs
+ * for 50 rows of 50 float32). A `set` of a `subarray` a row costs more than the loop up to some hundred items.
  */
-export function scatterRows<A extends MatrixData | Uint8Array>(
-  source: A,
-  target: A,
+export function scatterNumbers(
+  source: MatrixData,
+  target: MatrixData,
   rows: Uint32Array,
   width: number,
 ): void {
   for (let i = 0; i < rows.length; i++) {
     const from = i * width;
     const to = rows[i]! * width;
-    if (width <= LOOP_ITEMS_MAX) {
-      for (let k = 0; k < width; k++) target[to + k] = source[from + k]!;
-    } else {
-      target.set(source.subarray(from, from + width), to);
-    }
+    if (width > LOOP_ITEMS_MAX) target.set(source.subarray(from, from + width), to);
+    else for (let k = 0; k < width; k++) target[to + k] = source[from + k]!;
   }
 }
+
+export function scatterBytes(source: Uint8Array, target: Uint8Array, rows: Uint32Array, width: number): void {
+  for (let i = 0; i < rows.length; i++) {
+    const from = i * width;
+    const to = rows[i]! * width;
+    if (width > LOOP_ITEMS_MAX) target.set(source.subarray(from, from + width), to);
+    else for (let k = 0; k < width; k++) target[to + k] = source[from + k]!;
+  }
+}
+
+/** Above this many items a row `set` on a `subarray` beats a loop: its two calls cost some 60 ns. */
+const LOOP_ITEMS_MAX = 96;

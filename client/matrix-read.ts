@@ -21,7 +21,13 @@ import {
 } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { MillraceError } from './errors.ts';
-import { FeatureMatrix, type MatrixData, matrixData, scatterRows } from './feature-matrix.ts';
+import {
+  FeatureMatrix,
+  type MatrixData,
+  matrixData,
+  scatterBytes,
+  scatterNumbers,
+} from './feature-matrix.ts';
 import { type Group, matrixKeysMax, type Projection } from './group.ts';
 import { KeyedOperation, type Pick } from './keyed-operation.ts';
 
@@ -156,10 +162,10 @@ function readEventTimes(view: DataView, offset: number, found: Uint8Array): Floa
 }
 
 function merge(matrix: AnyMatrix, answer: Answer, rows: Uint32Array): void {
-  scatterRows(answer.data, matrix.data, rows, matrix.columns);
-  scatterRows(answer.validity, matrix.validity, rows, matrix.validityStride);
-  for (let i = 0; i < rows.length; i++) matrix.found[rows[i]!] = answer.found[i]!;
+  scatterNumbers(answer.data, matrix.data, rows, matrix.columns);
+  scatterBytes(answer.validity, matrix.validity, rows, matrix.validityStride);
+  scatterBytes(answer.found, matrix.found, rows, 1);
   if (matrix.eventTimes !== null && answer.eventTimes !== null) {
-    for (let i = 0; i < rows.length; i++) matrix.eventTimes[rows[i]!] = answer.eventTimes[i]!;
+    scatterNumbers(answer.eventTimes, matrix.eventTimes, rows, 1);
   }
 }

@@ -1,7 +1,7 @@
 /** The matrix and the kernel that puts the rows of several answers into the caller's order. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FeatureMatrix, scatterRows } from '../../client/feature-matrix.ts';
+import { FeatureMatrix, scatterBytes, scatterNumbers } from '../../client/feature-matrix.ts';
 import { announcedSeed } from '../protocol/seed.ts';
 import { SeededRandom } from '../support/random-source.ts';
 
@@ -33,14 +33,16 @@ test('scattering equals copying row by row, for narrow and wide rows', () => {
   for (const width of [1, 7, 50, 96, 97, 300]) {
     const count = 1 + random.below(40);
     const rows = Uint32Array.from({ length: count }, (_, i) => i).sort(() => random.below(3) - 1);
-    const source = Float32Array.from({ length: count * width }, () => random.below(1000));
+    const source = Float32Array.from({ length: count * width }, () => random.below(256));
     const target = new Float32Array(count * width);
-    scatterRows(source, target, rows, width);
-    rows.forEach((to, from) => {
-      assert.deepEqual(
-        target.slice(to * width, (to + 1) * width),
-        source.slice(from * width, (from + 1) * width),
-      );
-    });
+    const bytes = new Uint8Array(count * width);
+    scatterNumbers(source, target, rows, width);
+    scatterBytes(Uint8Array.from(source), bytes, rows, width);
+    for (let from = 0; from < count; from++) {
+      const to = rows[from]!;
+      const expected = source.slice(from * width, (from + 1) * width);
+      assert.deepEqual(target.slice(to * width, (to + 1) * width), expected);
+      assert.deepEqual(bytes.slice(to * width, (to + 1) * width), Uint8Array.from(expected));
+    }
   }
 });
