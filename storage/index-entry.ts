@@ -3,7 +3,7 @@
  *
  *   word | bits   | field
  *   -----|--------|------------------------------------------------------------------------------
- *   0    | 32     | digest, high word
+ *   0    | 32     | spread digest: high word of the digest + group × GOLDEN, modulo 2^32
  *   1    | 31..12 | digest, low word, without the 12 bits that name the partition
  *        | 11..0  | group, 1 to 4095; 0 marks an empty slot
  *   2    | 32     | second hash of the entity key
@@ -49,9 +49,24 @@ const SECONDS_PER_HOUR = 3600;
 /** 2020-01-01T00:00:00Z: 22 bits of hours from there last until the year 2498. */
 const EXPIRY_EPOCH_SECONDS = 1_577_836_800;
 
-/** The word that probes compare besides the digest's high half. */
-export function entryTag(digestLo: number, group: number): number {
-  return ((digestLo & DIGEST_LO_MASK) | group) >>> 0;
+/** 2^32 / golden ratio: its multiples are spread evenly over the circle, whatever groups are in use. */
+const GOLDEN = 0x9e3779b1;
+
+/**
+ * Word 0, signed. What orders rows: those of one entity in many groups share their digest, and would stand in one long
+ * run if the digest alone ordered them.
+ */
+export function spreadOf(digestHi: number, group: number): number {
+  return (digestHi + Math.imul(group, GOLDEN)) | 0;
+}
+
+export function digestHiOf(spread: number, group: number): number {
+  return (spread - Math.imul(group, GOLDEN)) >>> 0;
+}
+
+/** Word 1, signed. */
+export function tagOf(digestLo: number, group: number): number {
+  return (digestLo & DIGEST_LO_MASK) | group;
 }
 
 /**

@@ -1,79 +1,89 @@
 /**
- * The whole check of an index: every page, every list and every entry, about 50 ns an entry.
+ * The whole check of an index: every chunk, every table and every entry, about 100 ns an entry.
  *
- * It asserts that each page has one owner (one list or the pool); that rows are counted right, in each
- * partition and together, and loads are within bounds; that each entry is reachable from its home slot;
- * that no row stands twice; and that each entry names a place that exists.
+ * It asserts that each page has one owner (a table's chunk or a free chunk); that rows are counted right, in each
+ * table and together, and loads are within bounds; that each entry is in the table of its spread digest and
+ * reachable from its home slot; that no row stands twice; and that each entry names a place.
  */
 import { strict as assert } from 'node:assert';
-import { WHERE_BUFFER } from './index-entry.ts';
+import { spreadOf, WHERE_BUFFER } from './index-entry.ts';
+import { ROWS_PER_PAGE } from './index-growth.ts';
+import { type IndexMemory, SLAB_PAGES } from './index-memory.ts';
+import { handleAt, homeSlot } from './index-probe.ts';
 import {
-  type IndexPageLists,
-  TABLE_PAGES,
-  TABLE_ROWS,
-  TABLE_START,
-  TABLE_STRIDE_SHIFT,
-} from './index-page-lists.ts';
-import { type IndexPages, PAGE_ENTRIES } from './index-pages.ts';
-import { handleAt } from './index-probe.ts';
+  type IndexSegments,
+  shapeCount,
+  shapeDepth,
+  shapeOrder,
+  shapePages,
+  shapeSlots,
+  shapeWrapped,
+  TABLE_CHUNKS,
+} from './index-segments.ts';
 import type { IndexTable } from './index-table.ts';
-import { INDEX_LOAD_MAX, INDEX_PAGE_BYTES } from './limits.ts';
 
-export function verifyIndex(table: IndexTable, pages: IndexPages, lists: IndexPageLists): void {
-  verifyPages(pages, lists);
-  let rows = 0;
-  for (let partition = 0; partition < lists.partitionCount; partition += 1) {
-    const line = partition << TABLE_STRIDE_SHIFT;
-    const slots = (lists.tables[line + TABLE_PAGES] as number) * PAGE_ENTRIES;
-    const counted = verifyEntries(table, lists, partition, slots);
-    assert(counted === lists.tables[line + TABLE_ROWS], 'a partition counts its rows');
-    assert(counted <= slots * INDEX_LOAD_MAX, 'a table keeps slots empty');
-    rows += counted;
-  }
-  assert(rows === table.rowCount, 'the index counts its rows');
-}
-
-/** Each page that was handed out is in one list, or in the pool, and nowhere else. */
-function verifyPages(pages: IndexPages, lists: IndexPageLists): void {
-  const owned = new Uint8Array(pages.bytes / INDEX_PAGE_BYTES);
-  const claim = (page: number): void => {
-    assert(page >= 0 && page < owned.length, 'a page that was handed out');
-    assert(owned[page] === 0, 'a page has one owner');
-    owned[page] = 1;
+export function verifyIndex(index: IndexTable, memory: IndexMemory, segments: IndexSegments): void {
+  const owned = new Uint8Array(memory.slabs.length * SLAB_PAGES);
+  const claim = (page: number, order: number): void => {
+    assert(page % 2 ** order === 0 && page + 2 ** order <= owned.length, 'a chunk lies in a slab');
+    for (let at = page; at < page + 2 ** order; at += 1) {
+      assert(owned[at] === 0, 'a page has one owner');
+      owned[at] = 1;
+    }
   };
+  let rows = 0;
   let used = 0;
-  for (let line = 0; line < lists.tables.length; line += 1 << TABLE_STRIDE_SHIFT) {
-    const start = lists.tables[line + TABLE_START] as number;
-    const end = start + (lists.tables[line + TABLE_PAGES] as number);
-    for (let index = start; index < end; index += 1) claim(lists.pages[index] as number);
-    used += end - start;
+  for (let partition = 0; partition < segments.partitionCount; partition += 1) {
+    segments.visitTables(partition, (table) => {
+      const shape = segments.tables[table] as number;
+      for (let chunk = 0; chunk < shapeCount(shape); chunk += 1) {
+        claim(segments.tables[table + TABLE_CHUNKS + chunk] as number, shapeOrder(shape));
+      }
+      const counted = verifyEntries(index, segments, partition, table);
+      assert(counted === segments.rowsOf(table), 'a table counts its rows');
+      assert(counted <= shapePages(shape) * ROWS_PER_PAGE, 'a table keeps slots empty');
+      rows += counted;
+      used += shapePages(shape);
+    });
   }
-  assert(used === pages.pagesInUse, 'lists hold the pages in use');
-  pages.visitFree(claim);
+  assert(rows === index.rowCount, 'the index counts its rows');
+  assert(used === memory.pagesInUse, 'tables hold the pages in use');
+  memory.visitFree(claim);
   assert(!owned.includes(0), 'no page is lost');
 }
 
-function verifyEntries(table: IndexTable, lists: IndexPageLists, partition: number, slots: number): number {
+function verifyEntries(index: IndexTable, segments: IndexSegments, partition: number, table: number): number {
+  const { tables } = segments;
+  const shape = tables[table] as number;
+  const slots = shapeSlots(shape);
+  const wrapped = shapeWrapped(shape);
   let counted = 0;
-  const start = lists.tables[(partition << TABLE_STRIDE_SHIFT) + TABLE_START] as number;
-  for (let slot = 0; slot < slots; slot += 1) {
-    const handle = handleAt(lists.pages, start, slot);
-    const group = table.group(handle);
+  let lastRank = -1;
+  let lastPosition = -1;
+  // Positions go on past the end: what stands in the wrapped slots comes last.
+  for (let position = wrapped; position < slots + wrapped; position += 1) {
+    const handle = handleAt(tables, table, position < slots ? position : position - slots);
+    const group = index.group(handle);
     if (group === 0) {
-      assert(isZero(table.slab(handle), table.word(handle)), 'an empty slot is zero');
+      assert(position < slots, 'wrapped slots are filled');
+      assert(isZero(index.slab(handle), index.word(handle)), 'an empty slot is zero');
       continue;
     }
     counted += 1;
-    const found = table.findForWrite(
-      partition,
-      table.digestHi(handle),
-      table.digestLo(handle),
-      group,
-      table.hash2(handle),
-    );
-    assert(found !== -1, 'an entry is reachable from its home slot');
-    assert(found === handle, 'a row stands once');
-    assert(table.where(handle) >= WHERE_BUFFER, 'an entry names a place');
+    const spread = spreadOf(index.digestHi(handle), group);
+    assert(segments.tableOf(partition, spread) === table, 'an entry is in the table of its spread digest');
+    const rank = (spread << shapeDepth(shape)) >>> 0;
+    const home = homeSlot(spread, shape);
+    assert(rank >= lastRank, 'entries stand in the order of their ranks');
+    assert(position >= home, 'an entry does not stand before its home');
+    const isPushed = position === lastPosition + 1 || position === wrapped;
+    assert(position === home || isPushed, 'there is no empty slot between an entry and its home');
+    lastRank = rank;
+    lastPosition = position;
+    const digestLo = index.digestLo(handle);
+    const found = index.findForWrite(partition, index.digestHi(handle), digestLo, group, index.hash2(handle));
+    assert(found === handle, 'a row is found, and stands once');
+    assert(index.where(handle) >= WHERE_BUFFER, 'an entry names a place');
   }
   return counted;
 }

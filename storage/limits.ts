@@ -100,3 +100,5 @@ export const INDEX_SLAB_BYTES: number = 64 * 1024 * 1024;
 export const INDEX_LOAD_MAX = 0.85;
 /** A table grows by a quarter: 32 / 0.85 × 1.25 = 47.1 bytes a row at the worst row count. */
 export const INDEX_GROWTH = 1.25;
+/** Records whose index lines are touched together: their lines fit the first-level cache with room to spare. */
+export const INDEX_TOUCH_RECORDS = 64;

@@ -53,20 +53,10 @@ export class ReadPath {
     batch.ensure(count);
     batch.count = count;
     this.options.cache.beginBatch();
-    this.findEntries(group, keys, batch);
+    this.options.index.findBatch(group, keys.digests, count, this.options.shardCount, batch.handle);
     for (let i = 0; i < count; i++) this.place(i, keys, group, batch);
     this.touched ^= touchRecords(this.options.arenas, batch);
     for (let i = 0; i < count; i++) this.settle(i, keys, group, nowSeconds, batch);
-  }
-
-  private findEntries(group: number, keys: KeyBatch, batch: ReadBatch): void {
-    const { index, shardCount } = this.options;
-    const { digests, count } = keys;
-    for (let i = 0; i < count; i++) {
-      const digestLo = digests[2 * i] as number;
-      const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
-      batch.handle[i] = index.find(localPartition, digests[2 * i + 1] as number, digestLo, group);
-    }
   }
 
   /** Turns entry i of the batch into a place in memory, reading its block when it is not cached. */

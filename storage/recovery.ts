@@ -25,6 +25,7 @@ import { type BufferChunks, placeOf } from './buffer-chunks.ts';
 import { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
+import { IndexTouch } from './index-touch.ts';
 import { RECOVERY_STRETCH_BLOCKS } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import {
@@ -66,6 +67,7 @@ export class Recovery {
   /** Versions found in blocks. */
   blockVersions = 0;
   private readonly options: RecoveryOptions;
+  private readonly touch: IndexTouch;
   private readonly totalBytes: number;
   private doneBytes = 0;
   private journalBytes = 0;
@@ -73,6 +75,7 @@ export class Recovery {
 
   constructor(options: RecoveryOptions) {
     this.options = options;
+    this.touch = new IndexTouch(options.index, options.shardCount);
     this.totalBytes = options.store.sizeBytes();
   }
 
@@ -162,7 +165,9 @@ export class Recovery {
     arena.bytes.set(bytes, 0);
     verifyBlock(arena, 0, bytes.length, keyHi, keyLo);
     const end = recordsEnd(arena, 0);
+    let touchedTo = recordsStart(0);
     for (let at = recordsStart(0); at < end; at = nextRecord(arena, at)) {
+      if (at === touchedTo) touchedTo = this.touch.touch(arena, at, end);
       const localPartition = this.localPartition(readRecordDigestLo(arena.view, at));
       this.observe(localPartition, arena.view, at);
       applyRecord(this.options.index, localPartition, arena, at, where, keyLo, at);

@@ -21,6 +21,7 @@ import { placeOf } from './buffer-chunks.ts';
 import type { Clock } from './environment.ts';
 import { WHERE_BUFFER } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
+import { IndexTouch } from './index-touch.ts';
 import type { Journal } from './journal.ts';
 import { WRITE_GROUP_BYTES_MAX, WRITE_QUEUE_BYTES_MAX } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
@@ -60,6 +61,7 @@ export class WritePath {
   /** Journal position below which every record has been applied. */
   appliedPosition: number;
   private readonly options: WritePathOptions;
+  private readonly touch: IndexTouch;
   private readonly queue: WriteGroup[] = [];
   private inFlight: WriteGroup | undefined;
   private queuedBytes = 0;
@@ -70,6 +72,7 @@ export class WritePath {
 
   constructor(options: WritePathOptions) {
     this.options = options;
+    this.touch = new IndexTouch(options.index, options.shardCount);
     this.appliedPosition = options.journal.nextPosition;
   }
 
@@ -200,9 +203,11 @@ export class WritePath {
     let row = slice?.fromRow ?? 0;
     for (const range of group.ranges) {
       const { arena, slot } = range.chunk;
+      let touchedTo = range.from;
       for (let at = range.from; at < range.to; at += arena.words[at >>> 2] as number) {
         assert(slice !== undefined);
-        const result = this.applyOne(buffer, range.chunk.arena, slot, at);
+        if (at === touchedTo) touchedTo = this.touch.touch(arena, at, range.to);
+        const result = this.applyOne(buffer, arena, slot, at);
         slice.write.request.results[row] = result;
         row += 1;
         if (row === slice.toRow) {

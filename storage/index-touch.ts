@@ -1,0 +1,41 @@
+/**
+ * Brings the index lines of a stretch of records into the processor's cache before the records are applied one by one.
+ *
+ * An upsert is a chain: load the line, compare, write. One after the other, each record waits for its own cache miss;
+ * touched in stretches of INDEX_TOUCH_RECORDS the misses overlap.
+ */
+import type { Arena } from './arena.ts';
+import type { IndexTable } from './index-table.ts';
+import { INDEX_TOUCH_RECORDS } from './limits.ts';
+import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
+
+const PARTITION_MASK = 4095;
+
+export class IndexTouch {
+  private readonly index: IndexTable;
+  private readonly shardCount: number;
+  private readonly homes: Int32Array = new Int32Array(INDEX_TOUCH_RECORDS);
+
+  constructor(index: IndexTable, shardCount: number) {
+    this.index = index;
+    this.shardCount = shardCount;
+  }
+
+  /** Touches the lines of the records from `from` on, `to` at most; answers where the touched records end. */
+  touch(arena: Arena, from: number, to: number): number {
+    const { view, words } = arena;
+    const { index, homes, shardCount } = this;
+    let count = 0;
+    let at = from;
+    for (; at < to && count < INDEX_TOUCH_RECORDS; at += words[at >>> 2] as number) {
+      const localPartition = ((readRecordDigestLo(view, at) & PARTITION_MASK) / shardCount) | 0;
+      homes[count++] = index.home(
+        localPartition,
+        readRecordDigestHi(view, at) | 0,
+        readRecordGroup(view, at),
+      );
+    }
+    index.touch(homes, 0, count);
+    return at;
+  }
+}
