@@ -32,7 +32,7 @@ import { appendText } from './text.ts';
  */
 interface Encoder {
   slotOfName: Map<string, FeatureSlot>;
-  /** The properties of the object before, and the feature's slot of each, null when it is none. */
+  /** The properties of the object before, and for each the feature's slot, null when it is none. */
   names: string[];
   slots: (FeatureSlot | null)[];
   /** Variable values on their way into schema order, by feature; all undefined between calls. */
@@ -58,6 +58,7 @@ export function encodeRow(
     closeRow(layout, writer, start);
   } catch (error) {
     writer.truncate(start);
+    // What it held of this row must not reach the next.
     encoders.delete(layout);
     throw error;
   }
