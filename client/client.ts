@@ -171,7 +171,7 @@ export class Millrace {
     return this.on(group, (known) =>
       promised((resolve, reject) => {
         this.dispatcher.assertOpen();
-        this.coalescerOf(known).add(key, { slots: known.slots(options.features), resolve, reject });
+        this.coalescerOf(known).add(key, { reader: known.reader(options.features), resolve, reject });
       }),
     );
   }
@@ -341,11 +341,11 @@ export class Millrace {
   ): Promise<(unknown | null)[]> {
     return promised((resolve, reject) => {
       this.dispatcher.assertOpen();
-      const slots = group.slots(options.features);
+      const reader = group.reader(options.features);
       if (keys.length === 0) return resolve([]);
       const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
       const batch = encodeKeys(group.schema.key, keys);
-      new ManyRead<unknown>(this.dispatcher, group, deadlineMs, batch, slots, resolve, reject).start();
+      new ManyRead<unknown>(this.dispatcher, group, deadlineMs, batch, reader, resolve, reject).start();
     });
   }
 

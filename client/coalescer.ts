@@ -11,10 +11,10 @@
 import {
   ByteWriter,
   encodeKey,
-  type FeatureSlot,
   GET_KEYS_MAX,
   type GetResponse,
   KeyBatch,
+  type RowReader,
 } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type MillraceError, toMillraceError } from './errors.ts';
@@ -25,7 +25,7 @@ import type { TurnTask } from './turn.ts';
 
 /** One `get` that waits for its row. */
 interface Waiter {
-  readonly slots: readonly FeatureSlot[];
+  readonly reader: RowReader;
   readonly resolve: (row: unknown) => void;
   readonly reject: (error: MillraceError) => void;
 }
@@ -90,7 +90,7 @@ class CoalescedRead extends RowRead {
   protected deliver(response: GetResponse, index: number, key: number): void {
     const waiter = this.waiters[key]!;
     try {
-      waiter.resolve(this.group.readRow(response, index, this.keys, key, waiter.slots));
+      waiter.resolve(this.group.readRow(response, index, this.keys, key, waiter.reader));
     } catch (error) {
       waiter.reject(toMillraceError(error));
     }

@@ -7,8 +7,6 @@
 import {
   compileLayout,
   DTYPE_FLOAT64,
-  decodeFeature,
-  decodeKey,
   type FeatureSlot,
   FRAME_BYTES_MAX,
   GET_KEYS_MAX,
@@ -20,9 +18,11 @@ import {
   matrixShape,
   RESPONSE_HEADER_BYTES,
   type RowLayout,
+  RowReader,
   rowSchemaVersionAt,
 } from '../protocol/index.ts';
 import { MillraceError } from './errors.ts';
+import { READERS_KEPT_MAX } from './limits.ts';
 import type { EntityKey, PutRow, Row } from './row-types.ts';
 
 /** Named features of a group as columns of numbers. */
@@ -37,6 +37,10 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
   readonly schema: GroupSchema;
   readonly layout: RowLayout;
   private readonly slotOfName: ReadonlyMap<string, FeatureSlot>;
+  private readonly wholeReader: RowReader;
+  /** Readers of some features, by their names: each is a function compiled for them. */
+  private readonly readers: Map<string, RowReader> = new Map();
+  private lastReader: { readonly features: readonly string[]; readonly reader: RowReader } | null = null;
   private lastProjection: Projection | null = null;
   /** Never there: what the rows and keys of this group are, for the compiler. */
   declare readonly types?: { readonly row: R; readonly put: P; readonly key: K };
@@ -44,6 +48,7 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
   constructor(schema: GroupSchema) {
     this.schema = schema;
     this.layout = compileLayout(schema);
+    this.wholeReader = new RowReader(schema, this.layout);
     this.slotOfName = new Map(this.layout.slots.map((slot) => [slot.name, slot]));
   }
 
@@ -56,10 +61,20 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
     return this.schema.key;
   }
 
-  /** The slots of the named features in the order given, all when `names` is absent. Throws FEATURE_NOT_FOUND. */
-  slots(names: readonly string[] | undefined): readonly FeatureSlot[] {
-    if (names === undefined) return this.layout.slots;
-    return names.map((name) => this.slot(name));
+  /** What reads rows with the named features, in the order given; all when `features` is absent. Throws FEATURE_NOT_FOUND. */
+  reader(features: readonly string[] | undefined): RowReader {
+    if (features === undefined) return this.wholeReader;
+    const last = this.lastReader;
+    if (last !== null && areEqual(last.features, features)) return last.reader;
+    const name = JSON.stringify(features);
+    let reader = this.readers.get(name);
+    if (reader === undefined) {
+      reader = new RowReader(this.schema, this.layout, features);
+      if (this.readers.size === READERS_KEPT_MAX) this.readers.clear();
+      this.readers.set(name, reader);
+    }
+    this.lastReader = { features: [...features], reader };
+    return reader;
   }
 
   /**
@@ -81,28 +96,22 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
     return this.lastProjection;
   }
 
-  /** Row `index` of a GET's answer with the columns of its key, its event time and the given features; null if missing. */
+  /** Row `index` of a GET's answer, which belongs to key `keyIndex` of the batch; null if missing. */
   readRow(
     response: GetResponse,
     index: number,
     keys: KeyBatch,
     keyIndex: number,
-    slots: readonly FeatureSlot[],
+    reader: RowReader,
   ): R | null {
     if (response.isMissing(index)) return null;
     const { view } = response;
     const offset = response.rowAt(index);
-    if (rowSchemaVersionAt(view, offset) !== this.layout.schemaVersion)
-      this.refuseVersion(rowSchemaVersionAt(view, offset));
-    const keyAt = keys.offsets[keyIndex]!;
-    const keyBytes = keys.offsets[keyIndex + 1]! - keyAt;
-    const row: Row = decodeKey(this.schema.key, keys.bytes, keyAt, keyBytes);
-    row[this.schema.eventTimeName] = response.eventTime(index);
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      row[slot.name] = decodeFeature(slot, view, offset);
-    }
-    return row as R;
+    const version = rowSchemaVersionAt(view, offset);
+    if (version !== this.layout.schemaVersion) this.refuseVersion(version);
+    const { bytes, offsets } = keys;
+    const keyEnd = offsets[keyIndex + 1]!;
+    return reader.read(bytes, offsets[keyIndex]!, keyEnd, response.eventTime(index), view, offset) as R;
   }
 
   private slot(name: string): FeatureSlot {
@@ -110,7 +119,7 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
     if (slot !== undefined) return slot;
     throw new MillraceError(
       'FEATURE_NOT_FOUND',
-      `group "${this.name}" has no feature "${name}"; it has ${this.layout.slots.map((known) => known.name).join(', ')}`,
+      `group "${this.name}" has no feature "${name}"; it has: ${this.layout.slots.map((known) => known.name).join(', ')}`,
     );
   }
 

@@ -47,6 +47,9 @@ export const RETRY_DELAY_MS_MAX = 1_000;
 export const RECONNECT_DELAY_MS_MIN = 10;
 export const RECONNECT_DELAY_MS_MAX = 2_000;
 
+/** Choices of features for which a group keeps a compiled reader of rows: programs have a handful, generated ones any number. */
+export const READERS_KEPT_MAX = 64;
+
 /** Rows a put request at most: about 4 ms of encoding, the longest that the caller's event loop is held at a time. */
 export const PUT_CHUNK_ROWS = 4_096;
 

@@ -8,7 +8,6 @@ import {
   type ByteWriter,
   decodeGetResponse,
   encodeGetRequest,
-  type FeatureSlot,
   type Frame,
   GET_KEYS_MAX,
   type GetResponse,
@@ -16,6 +15,7 @@ import {
   OPERATIONS,
   ProtocolError,
   type RequestOptions,
+  type RowReader,
 } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { MillraceError } from './errors.ts';
@@ -59,7 +59,7 @@ export abstract class RowRead extends KeyedOperation {
 /** The rows of many keys, in the keys' order. */
 export class ManyRead<R> extends RowRead {
   private readonly rows: (R | null)[];
-  private readonly slots: readonly FeatureSlot[];
+  private readonly reader: RowReader;
   private readonly resolve: (rows: (R | null)[]) => void;
   private readonly reject: (error: MillraceError) => void;
   private failure: MillraceError | null = null;
@@ -69,12 +69,12 @@ export class ManyRead<R> extends RowRead {
     group: Group<unknown, unknown, unknown>,
     deadlineMs: number,
     keys: KeyBatch,
-    slots: readonly FeatureSlot[],
+    reader: RowReader,
     resolve: (rows: (R | null)[]) => void,
     reject: (error: MillraceError) => void,
   ) {
     super(dispatcher, group, deadlineMs, keys);
-    this.slots = slots;
+    this.reader = reader;
     this.rows = new Array(keys.count).fill(null);
     this.resolve = resolve;
     this.reject = reject;
@@ -90,6 +90,6 @@ export class ManyRead<R> extends RowRead {
   }
 
   protected deliver(response: GetResponse, index: number, key: number): void {
-    this.rows[key] = this.group.readRow(response, index, this.keys, key, this.slots) as R | null;
+    this.rows[key] = this.group.readRow(response, index, this.keys, key, this.reader) as R | null;
   }
 }

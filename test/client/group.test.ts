@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { matrixKeysMax } from '../../client/group.ts';
 import { Group } from '../../client/index.ts';
+import { READERS_KEPT_MAX } from '../../client/limits.ts';
 import {
   DTYPE_FLOAT32,
   DTYPE_FLOAT64,
@@ -44,11 +45,21 @@ test('the last projection is kept by its names, not by the array that held them'
   assert.deepEqual(GROUP.projection(features).columnNames, ['at', 'flag']);
 });
 
+test('a reader is made once for a choice of features, and choices kept are bounded', () => {
+  const both = GROUP.reader(['text', 'at']);
+  assert.equal(GROUP.reader(['text', 'at']), both);
+  assert.notEqual(GROUP.reader(['at', 'text']), both, 'the order is part of the choice');
+  assert.equal(GROUP.reader(['text', 'at']), both);
+  assert.equal(GROUP.reader(undefined), GROUP.reader(undefined));
+  for (let i = 0; i < READERS_KEPT_MAX; i++) GROUP.reader(Array.from({ length: i }, () => 'at'));
+  assert.notEqual(GROUP.reader(['text', 'at']), both);
+  assert.throws(() => GROUP.reader(['nope']), { code: 'FEATURE_NOT_FOUND' });
+});
+
 test('what has no numbers, or is not there, is refused', () => {
   assert.throws(() => GROUP.projection(['text']), failure('TYPE_MISMATCH', /"text".*is string/));
   assert.throws(() => GROUP.projection(['nope']), failure('FEATURE_NOT_FOUND', /flag, v, text, at/));
   assert.throws(() => GROUP.projection([]), failure('BATCH_EMPTY'));
-  assert.throws(() => GROUP.slots(['nope']), failure('FEATURE_NOT_FOUND'));
 });
 
 test('a matrix request names so many keys that its answer fits a frame', () => {

@@ -12,7 +12,7 @@ test('chosen features come with key and event time, others do not', async (conte
   const [some, all] = await Promise.all([db.get(item, 2, { features: ['b'] }), db.get(item, 2)]);
   assert.deepEqual(some, { id: 2n, event_time: EVENT_TIME_MICROS, b: 'item 2' });
   assert.deepEqual(Object.keys(all!), ['id', 'event_time', 'a', 'b']);
-  await assert.rejects(db.get(item, 2, { features: ['c'] }), failure('FEATURE_NOT_FOUND', /it has a, b/));
+  await assert.rejects(db.get(item, 2, { features: ['c'] }), failure('FEATURE_NOT_FOUND', /it has: a, b/));
 });
 
 test('many keys come back in their order, and no keys need no request', async (context) => {
