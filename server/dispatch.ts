@@ -26,11 +26,15 @@ export class Dispatch {
   /** While true, new requests are refused SHUTTING_DOWN; what is in flight goes on, and so may be continued. */
   isDraining = false;
   readonly #operations: (Operation | undefined)[] = new Array(OPERATION_NUMBERS).fill(undefined);
+  readonly #gathering: Operation[] = [];
   readonly #log: Logger;
 
   constructor(operations: readonly Operation[], log: Logger) {
     this.#log = log;
-    for (const operation of operations) this.#operations[operation.number] = operation;
+    for (const operation of operations) {
+      this.#operations[operation.number] = operation;
+      if (operation.finishChunk !== undefined) this.#gathering.push(operation);
+    }
   }
 
   /**
@@ -75,6 +79,12 @@ export class Dispatch {
       }
     }
     handler.handle(context, frame);
+  }
+
+  /** Lets the handlers that gather requests answer what they have. */
+  finishChunk(context: SessionContext): void {
+    for (let index = 0; index < this.#gathering.length; index++)
+      this.#gathering[index]!.finishChunk!(context);
   }
 
   /** Answers what a handler threw. */

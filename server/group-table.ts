@@ -8,8 +8,10 @@
 import { strict as assert } from 'node:assert';
 import {
   compileLayout,
+  fixedKeyBytes,
   GROUPS_MAX,
   type GroupSchema,
+  type KeyColumn,
   ProtocolError,
   type RowLayout,
 } from '../protocol/index.ts';
@@ -19,6 +21,8 @@ export interface Group {
   readonly schema: GroupSchema;
   readonly layout: RowLayout;
   readonly projections: ProjectionCache;
+  /** Bytes of every key, when any bytes of that length are a legal key; else 0. */
+  readonly plainKeyBytes: number;
 }
 
 export class GroupTable {
@@ -31,7 +35,12 @@ export class GroupTable {
 
   add(schema: GroupSchema): void {
     assert(this.#byId[schema.id] === undefined, 'a group id is used once');
-    const group: Group = { schema, layout: compileLayout(schema), projections: new ProjectionCache() };
+    const group: Group = {
+      schema,
+      layout: compileLayout(schema),
+      projections: new ProjectionCache(),
+      plainKeyBytes: plainKeyBytes(schema.key),
+    };
     this.#byId[schema.id] = group;
     this.#byName.set(schema.name, group);
   }
@@ -54,6 +63,11 @@ export class GroupTable {
     if (group === undefined) throw new ProtocolError('GROUP_NOT_FOUND', `there is no group "${name}"`);
     return group;
   }
+}
+
+/** Timestamps must be safe integers, strings UTF-8; int64 and uuid take every bit pattern. */
+function plainKeyBytes(columns: readonly KeyColumn[]): number {
+  return columns.some((column) => column.type === 'timestamp') ? 0 : fixedKeyBytes(columns);
 }
 
 function noSuchId(id: number): never {

@@ -45,6 +45,12 @@ export const OUTPUT_CHUNKS_SPARE_MAX = 64;
 /** Control requests of one thread that await the main thread's answer; each is small and rare. */
 export const CONTROL_REQUESTS_MAX = 256;
 
+/**
+ * Neighbouring single gets looked up together, so that their cache misses overlap: one deep pipeline. Their answers may
+ * overdraw a connection's output by so many rows, where one response alone may take a whole frame anyway.
+ */
+export const GATHERED_GETS_MAX = 32;
+
 /** Deadlines are kept to this precision; finer timers would cost more than they tell. */
 export const DEADLINE_TICK_MS = 5;
 

@@ -15,6 +15,7 @@ import type { Operation } from './operation.ts';
 import { OutputChunkPool } from './output-buffer.ts';
 import { ServerError } from './server-error.ts';
 import { Session, type SessionServices } from './session.ts';
+import { READ_BUFFER_BYTES } from './socket-reader.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -44,12 +45,15 @@ export class Listener {
       pool: new OutputChunkPool(),
       log: options.log,
       errorWriter: new ByteWriter(),
-      partial: { bytes: 0 },
+      partialFrames: { bytes: 0 },
+      readBuffer: new Uint8Array(READ_BUFFER_BYTES),
       nowMicros: options.nowMicros,
       nowMs: (): number => performance.now(),
     };
     const socketOptions = {
       allowHalfOpen: true,
+      // Nothing is read before the connection was moved to the thread's read buffer.
+      pauseOnConnect: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
@@ -108,11 +112,15 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
+    if (this.#sessions.size + (this.#waiting?.length ?? 0) >= CONNECTIONS_MAX) {
+      this.#options.log.warn({ limit: CONNECTIONS_MAX }, 'connection refused: too many');
+      socket.destroy();
+      return;
+    }
     if (this.#waiting === undefined) {
       this.#serve(socket);
       return;
     }
-    socket.on('error', () => socket.destroy());
     this.#waiting.push(socket);
   }
 

@@ -6,7 +6,12 @@
  * for. Every command module exports `command()`, which answers a commander command.
  */
 import { Command, CommanderError } from 'commander';
+import { command as bench } from './cli/bench.ts';
+import { command as get } from './cli/get.ts';
+import { command as groups } from './cli/groups.ts';
+import { command as scan } from './cli/scan.ts';
 import { command as serve } from './cli/serve.ts';
+import { command as status } from './cli/status.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import { SERVER_VERSION } from './server-version.ts';
 
@@ -49,14 +54,23 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
     .version(SERVER_VERSION)
     .showHelpAfterError('(try --help)')
     .exitOverride();
-  for (const command of [serve()]) program.addCommand(command);
+  for (const command of [serve(), get(), scan(), groups(), status(), bench()]) program.addCommand(command);
   for (const row of CONNECTOR_COMMANDS) program.addCommand(await connectorCommand(row, argv));
   for (const command of program.commands) command.exitOverride();
   return program.addHelpText('after', '\nExample:\n  millrace serve --data ./data');
 }
 
+/** Who read our output has had enough, as `head` does: a command is done then, a server goes on without it. */
+function endWithReader(argv: readonly string[]): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' && argv[0] !== 'serve') process.exit(0);
+  });
+}
+
 async function main(): Promise<void> {
-  const program = await buildProgram(process.argv.slice(2));
+  const argv = process.argv.slice(2);
+  endWithReader(argv);
+  const program = await buildProgram(argv);
   try {
     await program.parseAsync();
   } catch (error) {

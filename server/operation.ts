@@ -77,4 +77,9 @@ export interface Operation {
   /** It goes on with a request in flight (credits, a cancellation), so a draining node takes it too. */
   readonly isContinuation?: boolean;
   handle(context: SessionContext, frame: Frame): void;
+  /**
+   * Called when the requests of a chunk of input have been handled, before their answers leave: a handler that gathers
+   * neighbouring requests answers them here at the latest.
+   */
+  finishChunk?(context: SessionContext): void;
 }

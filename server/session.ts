@@ -13,8 +13,8 @@
  *     read on and thrown away for a while, since closing with unread input makes the kernel throw the answer away.
  * I4  Whatever ends a connection, what was asked before is answered first. What is answered after the end is dropped.
  *
- * Left to others: what a request means (dispatch.ts, operations/), output memory (output-buffer.ts), who may connect
- * (listener.ts).
+ * Left to others: what a request means (dispatch.ts, operations/), memory of input and output (session-input.ts,
+ * output-buffer.ts), who may connect (listener.ts).
  */
 import { strict as assert } from 'node:assert';
 import type { Socket } from 'node:net';
@@ -22,32 +22,27 @@ import {
   type ByteWriter,
   type ErrorCodeName,
   encodeErrorResponse,
-  FRAME_BYTES_MAX,
   type Frame,
-  FrameDecoder,
-  ProtocolError,
-  REQUEST_HEADER_BYTES,
   RESPONSE_HEADER_BYTES,
   writeResponseHeader,
 } from '../protocol/index.ts';
 import type { Dispatch } from './dispatch.ts';
+import { InFlight } from './in-flight.ts';
 import {
   CLOSE_LINGER_MS,
   HALF_OPEN_TIMEOUT_MS,
-  HELLO_FRAME_BYTES_MAX,
   HELLO_TIMEOUT_MS,
   OUTPUT_HIGH_WATER_BYTES,
   OUTPUT_STALL_TIMEOUT_MS,
-  PARTIAL_FRAMES_BYTES_MAX,
   PRESSURE_POLL_MS,
-  SESSION_REQUEST_BYTES_MAX,
-  SESSION_REQUESTS_MAX,
 } from './limits.ts';
 import type { Logger } from './log.ts';
 import type { SessionContext } from './operation.ts';
 import { OutputBuffer, type OutputChunkPool } from './output-buffer.ts';
 import { correlationIdOf, operationOf } from './request-fields.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
+import { type PartialFramesBudget, SessionInput } from './session-input.ts';
+import { readInto } from './socket-reader.ts';
 
 const STATUS_OK = 0;
 
@@ -62,11 +57,12 @@ type SessionState = 'greeting' | 'open' | 'broken' | 'ending' | 'closed';
 export interface SessionServices {
   readonly dispatch: Dispatch;
   readonly pool: OutputChunkPool;
+  /** All connections are read into it (socket-reader.ts). */
+  readonly readBuffer: Uint8Array;
   readonly log: Logger;
   /** Error responses are encoded here. */
   readonly errorWriter: ByteWriter;
-  /** Bytes held of unfinished frames, over all connections. */
-  readonly partial: { bytes: number };
+  readonly partialFrames: PartialFramesBudget;
   readonly nowMicros: () => number;
   /** Monotonic. */
   readonly nowMs: () => number;
@@ -80,7 +76,8 @@ export class Session implements SessionContext {
   readonly #socket: Socket;
   readonly #services: SessionServices;
   readonly #dispatch: Dispatch;
-  readonly #decoder: FrameDecoder;
+  readonly #input: SessionInput;
+  readonly #inFlight: InFlight = new InFlight();
   readonly #flushLater: () => void;
   #state: SessionState = 'greeting';
   #holds = 0;
@@ -88,22 +85,20 @@ export class Session implements SessionContext {
   #isFlushScheduled = false;
   /** The peer ended its side, or the node drains: end ours when nothing is in flight. */
   #isFinishing = false;
-  #requests = 0;
-  #requestBytes = 0;
-  #partialBytes = 0;
   /** Bytes of the last frame reserved since the current handler began; taken back when it throws. */
   #reservedBytes = 0;
   #drainListeners: (() => void)[] = [];
   readonly #closeListeners: Set<() => void> = new Set();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(id: number, socket: Socket, services: SessionServices) {
+  /** `accepted` is paused. */
+  constructor(id: number, accepted: Socket, services: SessionServices) {
     this.id = id;
-    this.#socket = socket;
     this.#services = services;
     this.#dispatch = services.dispatch;
+    this.#input = new SessionInput(services.partialFrames);
     this.output = new OutputBuffer(services.pool);
-    this.#decoder = new FrameDecoder(FRAME_BYTES_MAX, REQUEST_HEADER_BYTES);
+    this.#socket = readInto(accepted, services.readBuffer, (bytes) => this.#receive(bytes));
     this.#flushLater = (): void => {
       this.#isFlushScheduled = false;
       this.#flush();
@@ -113,40 +108,27 @@ export class Session implements SessionContext {
   /** Begins to read; `onClosed` is called once, when the connection is gone. */
   start(onClosed: (session: Session) => void): void {
     const socket = this.#socket;
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#inputEnded());
     socket.on('drain', () => this.#drained());
     // 'close' follows; a peer that resets its connection is no news.
     socket.on('error', (error) =>
       this.#services.log.debug({ err: error, session: this.id }, 'connection error'),
     );
+    socket.on('timeout', () => this.#outputTimedOut());
     socket.on('close', () => {
       this.#closed();
       onClosed(this);
     });
-    socket.setTimeout(OUTPUT_STALL_TIMEOUT_MS, () => {
-      // Node counts progress of a write as activity, so this is a reader that takes nothing.
-      if (socket.writableLength > 0) this.#destroy('its output did not move');
-    });
-    this.#timer = setTimeout(() => this.#destroy('it did not greet in time'), HELLO_TIMEOUT_MS);
-    this.#timer.unref();
+    this.#after(HELLO_TIMEOUT_MS, () => this.#destroy('it did not greet in time'));
+    socket.resume();
   }
 
   get isOpen(): boolean {
     return this.#state !== 'ending' && this.#state !== 'closed';
   }
 
-  get #takesRequests(): boolean {
-    return this.#state === 'greeting' || this.#state === 'open';
-  }
-
   get outputBytes(): number {
     return this.output.length + this.#socket.writableLength;
-  }
-
-  /** Requests that await their answer. */
-  get requestsInFlight(): number {
-    return this.#requests;
   }
 
   /** Ends the connection as soon as nothing is in flight. */
@@ -192,25 +174,14 @@ export class Session implements SessionContext {
   }
 
   acquire(bytes: number): void {
-    this.#requests += 1;
-    this.#requestBytes += bytes;
-    if (this.#requests >= SESSION_REQUESTS_MAX || this.#requestBytes >= SESSION_REQUEST_BYTES_MAX) {
-      this.#hold(HOLD_REQUESTS);
-    }
+    this.#inFlight.acquire(bytes);
+    if (this.#inFlight.isFull) this.#hold(HOLD_REQUESTS);
   }
 
   release(bytes: number): void {
-    this.#requests -= 1;
-    this.#requestBytes -= bytes;
-    assert(this.#requests >= 0 && this.#requestBytes >= 0, 'a request is released once');
-    if (
-      (this.#holds & HOLD_REQUESTS) !== 0 &&
-      this.#requests <= SESSION_REQUESTS_MAX / 2 &&
-      this.#requestBytes <= SESSION_REQUEST_BYTES_MAX / 2
-    ) {
-      this.#unhold(HOLD_REQUESTS);
-    }
-    if (this.#isFinishing && this.#requests === 0) queueMicrotask(() => this.#endWhenIdle());
+    this.#inFlight.release(bytes);
+    if (this.#inFlight.hasRoom) this.#unhold(HOLD_REQUESTS);
+    if (this.#isFinishing && this.#inFlight.requests === 0) queueMicrotask(() => this.#endWhenIdle());
   }
 
   holdWhile(isBusy: () => boolean): void {
@@ -240,12 +211,17 @@ export class Session implements SessionContext {
     };
   }
 
-  #receive(chunk: Buffer): void {
+  get #takesRequests(): boolean {
+    return this.#state === 'greeting' || this.#state === 'open';
+  }
+
+  #receive(chunk: Uint8Array): void {
     if (!this.#takesRequests) return;
     this.receivedAtMicros = this.#services.nowMicros();
     this.receivedAtMs = this.#services.nowMs();
-    this.#decoder.push(chunk);
+    this.#input.push(chunk);
     this.#pump(0);
+    if (this.#holds !== 0) this.#input.keep();
   }
 
   /** Handles whole frames until there is none, or a hold. Bound: one chunk of input, or one frame. */
@@ -254,36 +230,19 @@ export class Session implements SessionContext {
     this.#isPumping = true;
     try {
       while (this.#holds === 0 && this.#takesRequests) {
-        const frame = this.#decoder.next();
+        const frame = this.#input.next();
         if (frame === null) break;
         this.#handle(frame, waitedMs);
         if (this.output.length >= OUTPUT_HIGH_WATER_BYTES) this.#flush();
       }
-      this.#checkPartial();
+      this.#input.checkBudget(this.#state === 'greeting');
     } catch (error) {
       this.#fail(error, 0, 0);
-    } finally {
-      this.#isPumping = false;
     }
+    this.#dispatch.finishChunk(this);
+    this.#isPumping = false;
     this.#flush();
     if (this.#isFinishing) this.#endWhenIdle();
-  }
-
-  /** Counts what is held of an unfinished frame against the listener's budget; over it the connection is refused. */
-  #checkPartial(): void {
-    const bytes = this.#decoder.pendingBytes;
-    const { partial } = this.#services;
-    partial.bytes += bytes - this.#partialBytes;
-    this.#partialBytes = bytes;
-    if (this.#state === 'greeting' && bytes > HELLO_FRAME_BYTES_MAX) {
-      throw new ProtocolError(
-        'FRAME_TOO_LARGE',
-        `a first request has at most ${HELLO_FRAME_BYTES_MAX} bytes`,
-      );
-    }
-    if (partial.bytes > PARTIAL_FRAMES_BYTES_MAX) {
-      throw new ProtocolError('OVERLOADED', 'unfinished requests of all connections take too much memory');
-    }
   }
 
   #handle(frame: Frame, waitedMs: number): void {
@@ -312,7 +271,7 @@ export class Session implements SessionContext {
     this.#state = 'open';
   }
 
-  /** Answers a fatal error, and ends the connection when nothing is in flight. What nobody expected is rethrown: it ends the process. */
+  /** Answers a fatal error, and ends the connection when nothing is in flight; rethrows what nobody expected. */
   #fail(error: unknown, operation: number, correlationId: number): void {
     const code = errorCodeOf(error);
     if (code === undefined) throw error;
@@ -337,16 +296,27 @@ export class Session implements SessionContext {
       output.discard();
       return;
     }
-    output.flush(this.#socket);
-    if (this.#takesRequests && this.#socket.writableLength >= OUTPUT_HIGH_WATER_BYTES)
-      this.#hold(HOLD_OUTPUT);
+    const socket = this.#socket;
+    output.flush(socket);
+    const waiting = socket.writableLength;
+    if (waiting === 0) return;
+    // Only now, since an armed timer costs something for every read and write.
+    socket.setTimeout(OUTPUT_STALL_TIMEOUT_MS);
+    if (this.#takesRequests && waiting >= OUTPUT_HIGH_WATER_BYTES) this.#hold(HOLD_OUTPUT);
   }
 
   #drained(): void {
+    this.#socket.setTimeout(0);
     this.#unhold(HOLD_OUTPUT);
     const listeners = this.#drainListeners;
     this.#drainListeners = [];
     for (const listener of listeners) listener();
+  }
+
+  /** Node counts progress of a write as activity: with output waiting, this is a reader that takes nothing. */
+  #outputTimedOut(): void {
+    if (this.#socket.writableLength > 0) this.#destroy('its output did not move');
+    else this.#socket.setTimeout(0);
   }
 
   #hold(reason: number): void {
@@ -369,7 +339,7 @@ export class Session implements SessionContext {
   }
 
   #inputEnded(): void {
-    if (this.#takesRequests && this.#decoder.pendingBytes > 0) {
+    if (this.#takesRequests && this.#input.pendingBytes > 0) {
       this.respondError(0, 0, 'MALFORMED_FRAME', 'the connection ended inside a frame');
     }
     this.finish();
@@ -378,28 +348,24 @@ export class Session implements SessionContext {
 
   /** A peer that ended its side may want its answers, or may be gone: it is gone when nothing moved for so long. */
   #watchHalfOpen(bytesWritten: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    this.#after(HALF_OPEN_TIMEOUT_MS, () => {
       if (this.#socket.bytesWritten === bytesWritten) this.#destroy('its peer has gone');
       else this.#watchHalfOpen(this.#socket.bytesWritten);
-    }, HALF_OPEN_TIMEOUT_MS);
-    this.#timer.unref();
+    });
   }
 
   #endWhenIdle(): void {
-    if (this.#requests === 0 && this.#holds === 0 && this.isOpen) this.#end();
+    if (this.#inFlight.requests === 0 && this.#holds === 0 && this.isOpen) this.#end();
   }
 
-  /** Sends what is there and ends our side; the peer has CLOSE_LINGER_MS to end its own. */
+  /** Sends what is there and ends our side; then the peer has CLOSE_LINGER_MS to end its own. */
   #end(): void {
     this.#flush();
     this.#state = 'ending';
-    this.#socket.end();
-    // Held or not, input is read on, and thrown away.
-    this.#socket.resume();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.destroy(), CLOSE_LINGER_MS);
-    this.#timer.unref();
+    this.#socket.end(() => this.#after(CLOSE_LINGER_MS, () => this.#socket.destroy()));
+    // Input is read on, and thrown away.
+    this.#socket.resume();
   }
 
   #destroy(reason: string): void {
@@ -409,11 +375,18 @@ export class Session implements SessionContext {
 
   #closed(): void {
     clearTimeout(this.#timer);
-    this.#services.partial.bytes -= this.#partialBytes;
-    this.#partialBytes = 0;
     this.#state = 'closed';
+    this.#input.close();
     for (const listener of this.#closeListeners) listener();
     this.#closeListeners.clear();
     this.#drained();
+  }
+
+  /** A session has one timer: each of its states waits for one thing. */
+  #after(delayMs: number, run: () => void): void {
+    clearTimeout(this.#timer);
+    if (this.#state === 'closed') return;
+    this.#timer = setTimeout(run, delayMs);
+    this.#timer.unref();
   }
 }

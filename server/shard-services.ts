@@ -1,7 +1,7 @@
 /** What the data operations of a shard share: its store, its groups, its partitions, and room for one batch. */
 import type { PartitionOwnership } from '../cluster/index.ts';
 import { shardOfPartition } from '../cluster/index.ts';
-import { KeyBatch, PARTITION_COUNT, ProtocolError, partitionOf } from '../protocol/index.ts';
+import { KeyBatch, PARTITION_COUNT, ProtocolError, partitionOf, xxh64 } from '../protocol/index.ts';
 import { ReadBatch, type ShardStore } from '../storage/index.ts';
 import type { GroupTable } from './group-table.ts';
 
@@ -51,10 +51,18 @@ export class ShardServices {
     }
   }
 
-  /** Digests the keys, finds their live rows, and leaves the places in `batch`. */
-  read(groupId: number, keys: KeyBatch, nowMicros: number): void {
-    this.resolve(keys);
-    this.store.read(groupId, keys, Math.floor(nowMicros / 1e6), this.batch);
+  /** `resolve` for one key that is not in a batch: its digest goes to `digests[2 * index]` and the word after. */
+  resolveOne(bytes: Uint8Array, offset: number, keyBytes: number, digests: Uint32Array, index: number): void {
+    if (this.#watched === undefined) this.#watch();
+    const { hashSeedLo, hashSeedHi } = this.#options;
+    xxh64(bytes, offset, keyBytes, hashSeedLo, hashSeedHi, digests, 2 * index);
+    const partition = partitionOf(digests[2 * index]!);
+    if (this.#owned[partition] === 0) this.#refuse(0, partition);
+  }
+
+  /** Finds the live rows of resolved keys and leaves their places in `batch`. */
+  lookUp(groupId: number, keys: KeyBatch, nowMicros: number, batch: ReadBatch): void {
+    this.store.read(groupId, keys, Math.floor(nowMicros / 1e6), batch);
   }
 
   /** The map is known once requests are served, hence not in the constructor. */

@@ -19,7 +19,7 @@ import { GroupTable } from './group-table.ts';
 import { Listener } from './listener.ts';
 import { createLogger, type Logger } from './log.ts';
 import type { Operation } from './operation.ts';
-import { commonOperations } from './operations/common.ts';
+import { everyPortOperations } from './operations/every-port.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import type {
   MainMessage,
@@ -92,7 +92,7 @@ class WorkerRunner implements WorkerThread {
     const listener = new Listener({
       host: this.data.host,
       port: this.data.port,
-      operations: [...commonOperations(this, this.#control), ...parts.operations],
+      operations: [...everyPortOperations(this, this.#control), ...parts.operations],
       log: this.log,
       nowMicros: () => Date.now() * 1000,
     });

@@ -37,7 +37,8 @@ export function getMatrixOperation(shard: ShardServices): Operation {
       const projection = group.projections.get(group.layout, request.featureIds, request.dtype);
       const shape = matrixShape(keys.count, projection.columnCount, request.dtype, request.withEventTimes);
       if (shape.bytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseSize(shape);
-      shard.read(group.schema.id, keys, context.receivedAtMicros);
+      shard.resolve(keys);
+      shard.lookUp(group.schema.id, keys, context.receivedAtMicros, batch);
       verifyVersions(batch, store.arenas, projection.schemaVersion);
       const body = context.reserve(OPERATIONS.GET_MATRIX, correlationIdOf(frame), shape.bytes, 0);
       writeHead(shape, context.output, body);

@@ -1,3 +1,4 @@
+/** The partition map: its arithmetic, its way over the wire, and what we must not make ourselves. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shardOfPartition, singleNodeMap, verifyPartitionMap } from '../../cluster/index.ts';

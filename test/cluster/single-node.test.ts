@@ -1,3 +1,4 @@
+/** Ownership of a node that is alone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

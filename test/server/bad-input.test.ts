@@ -1,3 +1,8 @@
+/**
+ * What no client should send, sent over raw sockets to one node: each is refused with its code, fatal framing errors end
+ * their connection alone, and after each the server still answers a PING on a fresh connection. Random tests print
+ * their seed.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

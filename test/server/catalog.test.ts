@@ -1,3 +1,4 @@
+/** The catalog on a real disk: durability, ids that are never reused, and files that must stop a start. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Settings: precedence of the four sources, and refusals that name the wrong key and where it stood. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONFIG_TABLE, type ConfigSources, loadConfig, parseBytes } from '../../server/config.ts';

@@ -1,3 +1,7 @@
+/**
+ * A node in this process, from its start to its end: what it answers over sockets, what survives a restart, and what
+ * stops a start. Left to others: bad requests (bad-input.test.ts), the command and its signals (serve.test.ts).
+ */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

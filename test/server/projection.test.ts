@@ -1,3 +1,4 @@
+/** Projection against a slow twin that decodes every row, for random schemas, rows and feature lists. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

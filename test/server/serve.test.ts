@@ -1,3 +1,4 @@
+/** `millrace serve` as a process: signals, kill -9, exit codes, and what it says when it cannot start. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

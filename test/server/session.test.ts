@@ -1,3 +1,7 @@
+/**
+ * Sessions over real sockets, with handlers of the test's own: order, bounds, holds, deadlines, and every way in which a
+ * connection may end. `settled` waits until nothing changes any more, instead of sleeping.
+ */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ProtocolError } from '../../protocol/index.ts';

@@ -17,7 +17,7 @@ const FORWARDED: readonly number[] = [
   OPERATIONS.DROP_GROUP,
 ];
 
-export function commonOperations(thread: WorkerThread, control: ControlLink): Operation[] {
+export function everyPortOperations(thread: WorkerThread, control: ControlLink): Operation[] {
   return [
     helloOperation(thread.data),
     mapOperation(() => thread.ownership()),
