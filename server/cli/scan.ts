@@ -87,6 +87,8 @@ async function scan(client: Millrace, name: string, options: Options): Promise<n
     } catch (error) {
       progress.end();
       await output.discard();
+      // The reader of a pipe has read enough, as `head` does.
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 0;
       if (!signal.aborted) throw error;
       process.stderr.write('interrupted: nothing is written\n');
       return EXIT_INTERRUPTED;
@@ -155,6 +157,11 @@ interface Output extends ByteSink {
 
 class StandardOutput implements Output {
   bytes = 0;
+
+  constructor() {
+    // Each write reports its own failure; without a listener the stream would throw the same again at nobody.
+    process.stdout.on('error', () => {});
+  }
 
   write(bytes: Uint8Array): Promise<void> {
     this.bytes += bytes.length;
