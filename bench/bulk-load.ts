@@ -19,7 +19,7 @@ import { flightFrames, loadFrames } from './flights-store.ts';
 import { type MillraceServer, startMillrace } from './millrace-server.ts';
 import { formatCount, formatMs, formatRange, medianOf } from './statistics.ts';
 
-const PROGRAM = fileURLToPath(new URL('../server/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../server/launch.cjs', import.meta.url));
 
 interface Load {
   rowsPerSecond: number;

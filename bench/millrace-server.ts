@@ -9,7 +9,7 @@ import { Millrace } from '../client/index.ts';
 import { start } from './child-process.ts';
 import { freePorts } from './free-port.ts';
 
-const PROGRAM = fileURLToPath(new URL('../server/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../server/launch.cjs', import.meta.url));
 const START_TIMEOUT_MS = 120_000;
 const DIAL_PAUSE_MS = 5;
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * The `millrace` command: which commands there are, and what happens when one fails.
  *

@@ -24,6 +24,9 @@ export interface WorkerEvents {
   onFailure(worker: WorkerHandle, error: ServerError): void;
 }
 
+/** A worker takes over only what measures or explains it: flags such as --input-type and -e are about the caller's own program. */
+const INHERITED_FLAGS = /^--(enable-source-maps|cpu-prof|heap-prof)/;
+
 interface Waiter {
   readonly resolve: (message: WorkerMessage) => void;
   readonly reject: (error: Error) => void;
@@ -46,7 +49,12 @@ export class WorkerHandle {
     this.name = `${data.role} ${data.shardIndex}`;
     this.data = data;
     this.#events = events;
-    this.#worker = new Worker(entry, { workerData: data, transferList: [...transfer], name: this.name });
+    this.#worker = new Worker(entry, {
+      workerData: data,
+      transferList: [...transfer],
+      name: this.name,
+      execArgv: process.execArgv.filter((flag) => INHERITED_FLAGS.test(flag)),
+    });
     this.#worker.on('message', (message: WorkerMessage) => this.#receive(message));
     this.#worker.on('error', (error: unknown) => this.#fail(uncaught(this.name, error)));
     this.#exited = new Promise((resolve) => {

@@ -16,9 +16,8 @@ const POLL_INTERVAL_MS = 25;
 /** Longer than the node's own drain limit; after it something is wrong enough for SIGKILL. */
 const STOP_TIMEOUT_MS = 60_000;
 
-const EXTENSION: string = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 /** The command line's entry point, two folders up. */
-export const MILLRACE_MAIN: string = fileURLToPath(new URL(`../../server/main${EXTENSION}`, import.meta.url));
+export const MILLRACE_MAIN: string = fileURLToPath(new URL('../../server/launch.cjs', import.meta.url));
 
 const READY = /^millrace serves .* on (.+):(\d+) \((\d+) shards?\)$/m;
 

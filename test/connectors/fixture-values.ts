@@ -7,7 +7,7 @@ import { convertColumn } from '../../connectors/files/convert.ts';
 import { SOURCE_START, type Source } from '../../connectors/files/source.ts';
 
 /** The folder of the fixtures, seen from dist/test/connectors/. */
-export const FIXTURES = fileURLToPath(new URL('../../../test/connectors/fixtures/', import.meta.url));
+export const FIXTURES: string = fileURLToPath(new URL('../../../test/connectors/fixtures/', import.meta.url));
 
 export interface Content {
   types: Record<string, string>;

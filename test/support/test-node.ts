@@ -24,7 +24,7 @@ import {
 import { type NodeOptions, type RunningNode, startNode } from '../../server/index.ts';
 import { errorOf, RawConnection, type RawResponse } from './raw-connection.ts';
 
-const MAIN = fileURLToPath(new URL('../../server/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../server/launch.cjs', import.meta.url));
 
 /** An event time well in the past. */
 export const EVENT_TIME: number = 1_600_000_000_000_000;

@@ -12,7 +12,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { startTestNode } from '../../support/test-node.ts';
 import { FIXTURES } from '../fixture-values.ts';
 
-const MAIN = fileURLToPath(new URL('../../../server/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../server/launch.cjs', import.meta.url));
 
 interface Ended {
   status: number | string | null;

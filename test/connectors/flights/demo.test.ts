@@ -1,7 +1,7 @@
 /** The demo from beginning to end on a small file: what it says, what it leaves, and how it ends early. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { FIXTURES } from '../fixture-values.ts';
 
 const SMALL = join(FIXTURES, 'flights-nulls.parquet');
-const MAIN = fileURLToPath(new URL('../../../server/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../server/launch.cjs', import.meta.url));
 
 /** Collects what the demo says. */
 function listener(): { text: () => string; write(text: string): void } {
@@ -47,17 +47,22 @@ test('--data keeps the data and --keep the node, which a later SIGTERM ends', as
   const text = output.text();
   const pid = Number(/\(pid (\d+)\)/.exec(text)![1]);
   context.after(() => {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended, as it should.
-    }
+    if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   });
   assert.match(text, /stop it with: kill \d+/);
   assert.ok(existsSync(join(directory, 'node.json')));
-  process.kill(pid, 0);
+  context.after(() => rmSync(/its files are in (\S+)/.exec(text)![1]!, { recursive: true }));
   process.kill(pid, 'SIGTERM');
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
 });
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 test('Ctrl-C in the middle stops the node and leaves nothing', async (context) => {
   const child = spawn(process.execPath, [MAIN, 'demo', '--ci'], { stdio: ['ignore', 'pipe', 'pipe'] });

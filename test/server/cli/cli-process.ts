@@ -6,7 +6,7 @@ import { Millrace } from '../../../client/index.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { startTestNode } from '../../support/test-node.ts';
 
-const MAIN = fileURLToPath(new URL('../../../server/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../server/launch.cjs', import.meta.url));
 
 export interface Ended {
   readonly status: number | string | null;

@@ -119,7 +119,7 @@ test('a reader that has read enough ends the scan without a complaint', async (c
   await client.createGroup({ name: 'long', key: { id: 'int64' }, features: { t: 'string' } });
   const ids = Array.from({ length: 40_000 }, (_, i) => i);
   await client.put('long', { columns: { id: ids, t: ids.map((id) => `${id}`.repeat(20)) } });
-  const main = fileURLToPath(new URL('../../../server/main.js', import.meta.url));
+  const main = fileURLToPath(new URL('../../../server/launch.cjs', import.meta.url));
   const child = spawn(process.execPath, [main, 'scan', 'long', ...connect], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
