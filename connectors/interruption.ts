@@ -17,7 +17,11 @@ export interface Interruption {
 export function interruptible(): Interruption {
   const controller = new AbortController();
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    if (controller.signal.aborted) {
+      // A progress bar hides the cursor, and will not come to show it again.
+      if (process.stderr.isTTY) process.stderr.write('\u001b[?25h');
+      process.exit(EXIT_INTERRUPTED);
+    }
     controller.abort();
   };
   process.on('SIGINT', onSignal);

@@ -18,22 +18,25 @@ export async function loadRows(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<number> {
-  const group = await client.createGroup(rows.spec, { ifNotExists: true });
-  const startMs = performance.now();
-  const window = new AckWindow(SOURCE_START, IMPORT_PUTS_IN_FLIGHT, (position) => {
-    progress.update(position.row, position.row);
-  });
-  for (let from = 0; from < rows.rowCount && !signal.aborted; from += IMPORT_BATCH_ROWS) {
-    const to = Math.min(from + IMPORT_BATCH_ROWS, rows.rowCount);
-    const columns = rows.columns(from, to);
-    await window.begin({ row: to, byte: 0 }, async () => {
-      await client.put(group, { columns });
+  try {
+    const group = await client.createGroup(rows.spec, { ifNotExists: true });
+    const startMs = performance.now();
+    const window = new AckWindow(SOURCE_START, IMPORT_PUTS_IN_FLIGHT, (position) => {
+      progress.update(position.row, position.row);
     });
-    if (window.failure !== undefined) break;
+    for (let from = 0; from < rows.rowCount && !signal.aborted; from += IMPORT_BATCH_ROWS) {
+      const to = Math.min(from + IMPORT_BATCH_ROWS, rows.rowCount);
+      const columns = rows.columns(from, to);
+      await window.begin({ row: to, byte: 0 }, async () => {
+        await client.put(group, { columns });
+      });
+      if (window.failure !== undefined) break;
+    }
+    await window.drained();
+    if (window.failure !== undefined) throw window.failure;
+    signal.throwIfAborted();
+    return (performance.now() - startMs) / 1000;
+  } finally {
+    progress.stop();
   }
-  await window.drained();
-  progress.stop();
-  if (window.failure !== undefined) throw window.failure;
-  signal.throwIfAborted();
-  return (performance.now() - startMs) / 1000;
 }

@@ -146,13 +146,12 @@ export class Report {
     try {
       const reader = await RecordBatchReader.from(handle);
       await reader.open();
+      const names = reader.schema.fields.map((field) => field.name).join(', ');
       let rows = 0;
       for await (const batch of reader) rows += batch.numRows;
       if (rows !== expectedRows)
         throw new Error(`the Arrow file has ${rows} rows, the group ${expectedRows}`);
-      this.line(
-        `   read back: ${formatCount(rows)} rows, columns ${reader.schema.fields.map((f) => f.name).join(', ')}`,
-      );
+      this.line(`   read back: ${formatCount(rows)} rows with the columns ${names}`);
     } finally {
       await handle.close().catch(() => {});
     }
