@@ -8,7 +8,8 @@
  * I1  A chunk handed out is all zero, that is, empty slots.
  * I2  Two free halves of one chunk become that chunk again at once, so what small tables leave behind serves
  *     larger ones when all tables have grown.
- * I3  Free chunks are chained through their first two words; one byte a page says which pages start one.
+ * I3  What is known of free chunks stands apart, in 9 bytes a page: free memory is not read or written, so a chunk that
+ *     was left long ago costs no cache miss when its neighbour is freed.
  * I4  `bytes` counts each page up to the last that was ever handed out of its slab. What lies behind is address
  *     space, not DRAM: large buffers come zeroed from the kernel, which gives memory on first touch.
  */
@@ -21,20 +22,30 @@ export const PAGE_WORDS_SHIFT: number = 8;
 export const SLAB_PAGES: number = INDEX_SLAB_BYTES / INDEX_PAGE_BYTES;
 export const SLAB_PAGES_SHIFT: number = 16;
 
+const PAGE_MASK = SLAB_PAGES - 1;
+
 /** A chunk is a slab at most. */
 const ORDER_MAX = SLAB_PAGES_SHIFT;
 /** Entry numbers stay below 2^31, so they are small integers: 2 billion rows, 64 GiB of index, a shard. */
 const SLABS_MAX = 2 ** (31 - PAGE_ENTRIES_SHIFT - SLAB_PAGES_SHIFT);
 const NO_PAGE = -1;
-const NEXT = 0;
-const PREVIOUS = 1;
+/** Bytes that stand beside each page: its mark and its two links. */
+const PAGE_MARK_BYTES = 9;
+
+/** One slab and what is known of its pages, by page in the slab. */
+interface Slab {
+  /** Order + 1 if a free chunk starts here, else 0. */
+  readonly freeOrders: Uint8Array;
+  /** The pages before and after it in the chain of free chunks of its order. */
+  readonly previous: Int32Array;
+  readonly next: Int32Array;
+  /** The end of what was ever handed out. */
+  touchedPages: number;
+}
 
 export class IndexMemory {
   readonly slabs: Uint32Array[] = [];
-  /** By slab: for each page, order + 1 if a free chunk starts there, else 0. */
-  private readonly freeOrders: Uint8Array[] = [];
-  /** By slab: the end of what was ever handed out. */
-  private readonly touchedPages: number[] = [];
+  private readonly marks: Slab[] = [];
   private readonly freeHeads: Int32Array = new Int32Array(ORDER_MAX + 1).fill(NO_PAGE);
   private usedPages = 0;
 
@@ -61,8 +72,7 @@ export class IndexMemory {
     this.usedPages -= 2 ** order;
     while (grown < ORDER_MAX) {
       const buddy = first ^ (2 ** grown);
-      const freeOrders = this.freeOrders[buddy >>> SLAB_PAGES_SHIFT] as Uint8Array;
-      if (freeOrders[buddy & (SLAB_PAGES - 1)] !== grown + 1) break;
+      if (this.slabOf(buddy).freeOrders[buddy & PAGE_MASK] !== grown + 1) break;
       this.unlink(buddy, grown);
       first = Math.min(first, buddy);
       grown += 1;
@@ -72,9 +82,9 @@ export class IndexMemory {
 
   /** DRAM held, free chunks included. */
   get bytes(): number {
-    let bytes = this.slabs.length * SLAB_PAGES;
-    for (const pages of this.touchedPages) bytes += pages * INDEX_PAGE_BYTES;
-    return bytes;
+    let pages = 0;
+    for (const { touchedPages } of this.marks) pages += touchedPages;
+    return pages * (INDEX_PAGE_BYTES + PAGE_MARK_BYTES);
   }
 
   get pagesInUse(): number {
@@ -86,64 +96,63 @@ export class IndexMemory {
     for (let order = 0; order <= ORDER_MAX; order += 1) {
       let previous = NO_PAGE;
       for (let page = this.freeHeads[order] as number; page !== NO_PAGE; ) {
-        const freeOrders = this.freeOrders[page >>> SLAB_PAGES_SHIFT] as Uint8Array;
-        assert(freeOrders[page & (SLAB_PAGES - 1)] === order + 1, 'a free chunk is marked');
-        assert(this.readLink(page, PREVIOUS) === previous, 'chains run both ways');
+        const slab = this.slabOf(page);
+        assert(slab.freeOrders[page & PAGE_MASK] === order + 1, 'a free chunk is marked');
+        assert(slab.previous[page & PAGE_MASK] === previous, 'chains run both ways');
         visit(page, order);
         previous = page;
-        page = this.readLink(page, NEXT);
+        page = slab.next[page & PAGE_MASK] as number;
       }
     }
+  }
+
+  private slabOf(page: number): Slab {
+    return this.marks[page >>> SLAB_PAGES_SHIFT] as Slab;
   }
 
   private addSlab(): number {
     const slab = this.slabs.length;
     assert(slab < SLABS_MAX, 'the index of one shard is full');
     this.slabs.push(new Uint32Array(INDEX_SLAB_BYTES / 4));
-    this.freeOrders.push(new Uint8Array(SLAB_PAGES));
-    this.touchedPages.push(0);
+    this.marks.push({
+      freeOrders: new Uint8Array(SLAB_PAGES),
+      previous: new Int32Array(SLAB_PAGES),
+      next: new Int32Array(SLAB_PAGES),
+      touchedPages: 0,
+    });
     this.link(slab << SLAB_PAGES_SHIFT, ORDER_MAX);
     return ORDER_MAX;
   }
 
-  /** Memory that was never handed out is zero but for the links of free chunks. */
+  /** Memory that was never handed out is zero already. */
   private clear(page: number, order: number): void {
-    const slab = page >>> SLAB_PAGES_SHIFT;
-    const inSlab = page & (SLAB_PAGES - 1);
-    const touched = this.touchedPages[slab] as number;
-    const first = inSlab << PAGE_WORDS_SHIFT;
-    const end = inSlab + 2 ** order;
-    const dirtyEnd = inSlab >= touched ? first + 2 : end << PAGE_WORDS_SHIFT;
-    (this.slabs[slab] as Uint32Array).fill(0, first, dirtyEnd);
-    if (end > touched) this.touchedPages[slab] = end;
+    const slab = this.slabOf(page);
+    const first = page & PAGE_MASK;
+    const end = first + 2 ** order;
+    if (first < slab.touchedPages) {
+      const words = this.slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
+      words.fill(0, first << PAGE_WORDS_SHIFT, end << PAGE_WORDS_SHIFT);
+    }
+    slab.touchedPages = Math.max(slab.touchedPages, end);
   }
 
   private link(page: number, order: number): void {
     const head = this.freeHeads[order] as number;
-    this.writeLink(page, NEXT, head);
-    this.writeLink(page, PREVIOUS, NO_PAGE);
-    if (head !== NO_PAGE) this.writeLink(head, PREVIOUS, page);
+    const slab = this.slabOf(page);
+    slab.freeOrders[page & PAGE_MASK] = order + 1;
+    slab.previous[page & PAGE_MASK] = NO_PAGE;
+    slab.next[page & PAGE_MASK] = head;
+    if (head !== NO_PAGE) this.slabOf(head).previous[head & PAGE_MASK] = page;
     this.freeHeads[order] = page;
-    (this.freeOrders[page >>> SLAB_PAGES_SHIFT] as Uint8Array)[page & (SLAB_PAGES - 1)] = order + 1;
   }
 
   private unlink(page: number, order: number): void {
-    const next = this.readLink(page, NEXT);
-    const previous = this.readLink(page, PREVIOUS);
-    if (next !== NO_PAGE) this.writeLink(next, PREVIOUS, previous);
+    const slab = this.slabOf(page);
+    const next = slab.next[page & PAGE_MASK] as number;
+    const previous = slab.previous[page & PAGE_MASK] as number;
+    if (next !== NO_PAGE) this.slabOf(next).previous[next & PAGE_MASK] = previous;
     if (previous === NO_PAGE) this.freeHeads[order] = next;
-    else this.writeLink(previous, NEXT, next);
-    (this.freeOrders[page >>> SLAB_PAGES_SHIFT] as Uint8Array)[page & (SLAB_PAGES - 1)] = 0;
-  }
-
-  /** Links are stored plus one, so that none is 0. */
-  private readLink(page: number, link: number): number {
-    const slab = this.slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
-    return (slab[((page & (SLAB_PAGES - 1)) << PAGE_WORDS_SHIFT) + link] as number) - 1;
-  }
-
-  private writeLink(page: number, link: number, to: number): void {
-    const slab = this.slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
-    slab[((page & (SLAB_PAGES - 1)) << PAGE_WORDS_SHIFT) + link] = to + 1;
+    else this.slabOf(previous).next[previous & PAGE_MASK] = next;
+    slab.freeOrders[page & PAGE_MASK] = 0;
   }
 }
