@@ -27,6 +27,10 @@ const KEY_LO = 1;
 const FRAME = 2;
 const BATCH = 3;
 
+/** Slots of a run, one page of the table: counters that differ in these bits only are neighbours. */
+const RUN_BITS = 8;
+const RUN_MASK = 2 ** RUN_BITS - 1;
+
 const NO_FRAME = -1;
 /** Frames from here on are temporary: (this + index). A cache of 2^30 frames would be 4 TiB. */
 const TEMPORARY_FRAME = 2 ** 30;
@@ -50,7 +54,7 @@ export class BlockCache {
   private readonly readBlock: (keyHi: number, keyLo: number) => Uint8Array | undefined;
   private readonly frameCount: number;
   private readonly table: Uint32Array;
-  private readonly hashShift: number;
+  private readonly runShift: number;
   private readonly frameArenas: number[] = [];
   private framesTouched = 0;
   /** Frames whose block proved corrupt when it entered. */
@@ -66,9 +70,9 @@ export class BlockCache {
     this.arenas = options.arenas;
     this.readBlock = options.read;
     this.frameCount = Math.max(1, Math.floor(options.budgetBytes / PAGE_BYTES));
-    const slotBits = Math.max(1, Math.ceil(Math.log2(2 * this.frameCount)));
+    const slotBits = Math.max(RUN_BITS, Math.ceil(Math.log2(2 * this.frameCount)));
     this.table = new Uint32Array(2 ** slotBits * SLOT_WORDS);
-    this.hashShift = 32 - slotBits;
+    this.runShift = 31 - (slotBits - RUN_BITS);
   }
 
   /** DRAM held: frames of the arenas in use, the table, and what the batch holds outside them. */
@@ -109,6 +113,11 @@ export class BlockCache {
     }
   }
 
+  /** Loads the line that `frame` will look at first: for a batch of keys, whose misses then overlap. */
+  peek(keyHi: number, keyLo: number): number {
+    return this.table[this.homeSlot(keyHi, keyLo)] as number;
+  }
+
   /** Index of the arena that the frame lies in. */
   arenaOf(frame: number): number {
     if (frame >= TEMPORARY_FRAME) return this.temporaryArenas[frame - TEMPORARY_FRAME] as number;
@@ -142,9 +151,14 @@ export class BlockCache {
     assert(inBatch === this.framesInBatch, 'the frames of the batch are counted');
   }
 
+  /**
+   * Blocks with neighbouring counters, which is what level 0 consists of, have neighbouring slots: the table is as large
+   * as the budget and mostly empty at first, and slots strewn over it would each cost a miss of the TLB.
+   */
   private homeSlot(keyHi: number, keyLo: number): number {
-    const hash = Math.imul(keyLo ^ Math.imul(keyHi, 0x85ebca6b), 0x9e3779b1);
-    return (hash >>> this.hashShift) * SLOT_WORDS;
+    const range = Math.imul(keyHi, 0x85ebca6b);
+    const run = (Math.imul((keyLo >>> RUN_BITS) ^ range, 0x9e3779b1) >>> 1) >>> this.runShift;
+    return ((run << RUN_BITS) | ((keyLo + (range >>> 24)) & RUN_MASK)) * SLOT_WORDS;
   }
 
   private load(keyHi: number, keyLo: number): number {
