@@ -100,6 +100,7 @@ class Node implements RunningNode {
   #settleClosed: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #map: PartitionMap | undefined;
   #closing: Promise<void> | undefined;
+  #hasFailed = false;
 
   constructor(options: NodeOptions, directory: DataDirectory, catalog: Catalog, log: Logger) {
     this.host = options.host ?? '127.0.0.1';
@@ -143,7 +144,7 @@ class Node implements RunningNode {
     return this.ports[0]!;
   }
 
-  /** Closing twice is closing once. */
+  /** Closing twice is closing once; closing a node that has failed rejects with why it did. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -163,6 +164,8 @@ class Node implements RunningNode {
   }
 
   #fail(error: Error): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
     this.#log.fatal({ err: error }, 'node failed');
     this.#directory.close();
     this.#settleClosed?.reject(error);
