@@ -11,4 +11,269 @@ export interface Coverage {
   why: string;
 }
 
-export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {};
+export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
+  'client/examples/bulk-load.ts': {
+    by: 'client/examples.test.ts',
+    why: 'runs every example against a node and checks what it prints',
+  },
+  'client/examples/export-arrow.ts': {
+    by: 'client/examples.test.ts',
+    why: 'runs every example against a node and checks what it prints',
+  },
+  'client/examples/inference.ts': {
+    by: 'client/examples.test.ts',
+    why: 'runs every example against a node and checks what it prints',
+  },
+  'client/examples/quick-start.ts': {
+    by: 'client/examples.test.ts',
+    why: 'runs every example against a node and checks what it prints',
+  },
+  'connectors/connector-error.ts': {
+    by: 'connectors/files/run-import.test.ts',
+    why: 'an error class without logic: the imports that fail show its codes',
+  },
+  'connectors/interruption.ts': {
+    by: 'connectors/files/import-file.test.ts',
+    why: 'a signal has to reach a process: the import is run as one',
+  },
+  'connectors/files/arrow-types.ts': {
+    by: 'connectors/files/arrow-source.test.ts',
+    why: 'every type is read from a file that has it',
+  },
+  'connectors/files/command.ts': {
+    by: 'connectors/files/import-file.test.ts',
+    why: 'the command is run as a person runs it',
+  },
+  'connectors/files/csv-records.ts': {
+    by: 'connectors/files/csv-source.test.ts',
+    why: 'records only exist within a file',
+  },
+  'connectors/files/parquet-types.ts': {
+    by: 'connectors/files/parquet-source.test.ts',
+    why: 'every type is read from a file that has it',
+  },
+  'connectors/files/source.ts': {
+    by: 'connectors/files/open-source.test.ts',
+    why: 'an interface: each source keeps it',
+  },
+  'connectors/files/text-chunks.ts': {
+    by: 'connectors/files/csv-source.test.ts',
+    why: 'chunks that cut records and characters are read through the CSV source',
+  },
+  'connectors/flights/command.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'the command is run as a person runs it',
+  },
+  'connectors/flights/footprint.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'it asks a running node',
+  },
+  'connectors/flights/load.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'it loads a running node',
+  },
+  'connectors/flights/measure.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'it asks a running node',
+  },
+  'connectors/flights/node-process.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'it starts and stops a node',
+  },
+  'connectors/flights/report.ts': {
+    by: 'connectors/flights/demo.test.ts',
+    why: 'what it prints is compared',
+  },
+  'server/arrow-buffer.ts': {
+    by: 'server/arrow-writer.test.ts',
+    why: 'buffers are read back as Arrow',
+  },
+  'server/arrow-columns.ts': {
+    by: 'server/arrow-writer.test.ts',
+    why: 'every type is written and read back as Arrow',
+  },
+  'server/arrow-lists.ts': {
+    by: 'server/arrow-writer.test.ts',
+    why: 'every item type is written and read back as Arrow',
+  },
+  'server/arrow-schema.ts': {
+    by: 'server/arrow-writer.test.ts',
+    why: 'the schema is read back as Arrow',
+  },
+  'server/cli/connection.ts': {
+    by: 'server/cli/get.test.ts',
+    why: 'each command connects; a refused connection is shown there',
+  },
+  'server/cli/row-text.ts': {
+    by: 'server/cli/get.test.ts',
+    why: 'rows are printed by the command',
+  },
+  'server/control-link.ts': {
+    by: 'server/node.test.ts',
+    why: 'it joins two threads, and a node has them',
+  },
+  'server/gathered-gets.ts': {
+    by: 'server/operations/get.test.ts',
+    why: 'gathered and lone gets are compared over a session',
+  },
+  'server/group-table.ts': {
+    by: 'server/node.test.ts',
+    why: 'groups reach the threads that serve them',
+  },
+  'server/in-flight.ts': {
+    by: 'server/session.test.ts',
+    why: 'the bounds it keeps are a session’s',
+  },
+  'server/log.ts': {
+    by: 'server/cli/serve.test.ts',
+    why: 'it only configures pino; what a server logs is read there',
+  },
+  'server/main.ts': {
+    by: 'server/cli/serve.test.ts',
+    why: 'the program is run as a person runs it',
+  },
+  'server/launch.cts': {
+    by: 'server/cli/serve.test.ts',
+    why: 'the program is run as a person runs it',
+  },
+  'server/operations/create-group.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/operations/delete.ts': {
+    by: 'server/node.test.ts',
+    why: 'rows are written to a running node and read back',
+  },
+  'server/operations/drop-group.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/operations/every-port.ts': {
+    by: 'server/node.test.ts',
+    why: 'every port of a running node is asked',
+  },
+  'server/operations/get-group.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/operations/hello.ts': {
+    by: 'server/bad-input.test.ts',
+    why: 'good and bad greetings over raw sockets',
+  },
+  'server/operations/list-groups.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/operations/map.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/operations/ping.ts': {
+    by: 'server/bad-input.test.ts',
+    why: 'asked after each kind of bad input',
+  },
+  'server/operations/put.ts': {
+    by: 'server/node.test.ts',
+    why: 'rows are written to a running node and read back',
+  },
+  'server/operations/scan-cancel.ts': {
+    by: 'server/scan.test.ts',
+    why: 'scans are asked for, fed and ended over sockets',
+  },
+  'server/operations/scan-credit.ts': {
+    by: 'server/scan.test.ts',
+    why: 'scans are asked for, fed and ended over sockets',
+  },
+  'server/operations/scan.ts': {
+    by: 'server/scan.test.ts',
+    why: 'scans are asked for, fed and ended over sockets',
+  },
+  'server/operations/status.ts': {
+    by: 'server/node.test.ts',
+    why: 'asked of a running node',
+  },
+  'server/record-copy.ts': {
+    by: 'server/operations/get.test.ts',
+    why: 'copied rows are compared byte by byte',
+  },
+  'server/request-fields.ts': {
+    by: 'server/bad-input.test.ts',
+    why: 'four accessors, read in every request',
+  },
+  'server/row-response.ts': {
+    by: 'server/operations/get.test.ts',
+    why: 'answers are compared with a slow twin’s',
+  },
+  'server/scan-limits.ts': {
+    by: 'server/scan-thread.test.ts',
+    why: 'constants: the bounds are reached there',
+  },
+  'server/scan-plan.ts': {
+    by: 'server/scan-thread.test.ts',
+    why: 'plans are run turn by turn',
+  },
+  'server/scan-rows.ts': {
+    by: 'server/scan-thread.test.ts',
+    why: 'steps are run turn by turn',
+  },
+  'server/scan-stream.ts': {
+    by: 'server/scan-thread.test.ts',
+    why: 'frames and credit are counted turn by turn',
+  },
+  'server/scan-worker.ts': {
+    by: 'server/scan.test.ts',
+    why: 'a thread’s entry: a node has one a shard',
+  },
+  'server/server-error.ts': {
+    by: 'server/dispatch.test.ts',
+    why: 'which errors have a code is what dispatch answers',
+  },
+  'server/shard-services.ts': {
+    by: 'server/operations/get.test.ts',
+    why: 'keys are resolved and looked up there',
+  },
+  'server/shard-worker.ts': {
+    by: 'server/node.test.ts',
+    why: 'a thread’s entry: a node has one a shard',
+  },
+  'server/socket-reader.ts': {
+    by: 'server/session.test.ts',
+    why: 'it feeds a session’s sockets',
+  },
+  'server/supervisor.ts': {
+    by: 'server/node.test.ts',
+    why: 'it is the life of a node',
+  },
+  'server/worker-thread.ts': {
+    by: 'server/node.test.ts',
+    why: 'it is the life of a thread',
+  },
+  'storage/buffered-versions.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'what is handed to scans before and after a flush',
+  },
+  'storage/flush.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'a flush moves what a store holds',
+  },
+  'storage/index-touch.ts': {
+    by: 'storage/recovery.test.ts',
+    why: 'it changes no result; recovery and writes run through it',
+  },
+  'storage/read-batch.ts': {
+    by: 'storage/read-path.test.ts',
+    why: 'columns without logic',
+  },
+  'storage/version-order.ts': {
+    by: 'storage/version-merge.test.ts',
+    why: 'its loops are held to a slow merge',
+  },
+  'storage/write-group.ts': {
+    by: 'storage/write-path.test.ts',
+    why: 'groups are built by the write path',
+  },
+  'storage/write-request.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'an interface and two constants',
+  },
+};
