@@ -4,7 +4,7 @@
  * Promises: accepts `YYYY-MM-DD` or `YYYY/MM/DD`, then optionally `T` or a space and `HH:MM[:SS[.fraction]]`, then
  * optionally `Z`, ` UTC` or an offset `+HH`, `+HHMM`, `+HH:MM`. Without a zone the time is UTC. Anything else, and any day or
  * hour that does not exist, is NaN. Digits past the microsecond are cut off. No Date object and no regular expression
- * per call: 60–80 ns a timestamp against 400 ns for `Date.parse`, which besides reads a zoneless time as local.
+ * per call: some 0.6 of the time of `Date.parse`, which besides reads a zoneless time as local and stops at milliseconds.
  */
 
 const MICROS_PER_DAY = 86_400_000_000;

@@ -120,8 +120,9 @@ async function tour(
       await timeBatchLookups(client, flights.row, signal),
     );
     const out = join(work, 'flight.arrow');
-    report.command(['scan', 'flight', '--format', 'arrow', '--out', out, '--connect', node.address]);
-    await runMillrace(['scan', 'flight', '--format', 'arrow', '--out', out, '--connect', node.address]);
+    const scan = ['scan', 'flight', '--format', 'arrow', '--out', out, '--connect', node.address];
+    report.training(scan);
+    await runMillrace(scan);
     signal.throwIfAborted();
     await report.scanned(out, flights.count);
   } finally {

@@ -3,7 +3,8 @@
  *
  * Promises: the result holds every row number below `times.length` once, times never fall along it, rows of equal time keep their order.
  * A radix sort of 16 bits a pass over the distance from the earliest time, as many passes as the range of times needs:
- * three for half a year in microseconds. Costs 8 bytes a row beside the result; a comparing sort with a stable tie is some ten times slower.
+ * three for half a year in microseconds. Costs 8 bytes a row beside the result; a comparing sort takes
+ * over three times as long (measured on three million times of half a year).
  */
 
 const RADIX_BITS = 16;

@@ -135,8 +135,13 @@ export class Report {
     );
   }
 
-  command(args: readonly string[]): void {
-    if (args[0] === 'scan') this.step('A training read: every flight, from all shards at once, as Arrow');
+  training(args: readonly string[]): void {
+    this.step('A training read: every flight, from all shards at once, as Arrow');
+    this.command(args);
+  }
+
+  /** A command to type, as it would be typed. */
+  private command(args: readonly string[]): void {
     this.line(`   ${this.bold(`$ millrace ${args.join(' ')}`)}`);
   }
 

@@ -38,7 +38,10 @@ const FIGURES: readonly [heading: string, name: string, format: (value: number) 
 
 export function shownStatus(status: NodeStatus): string {
   const { nodeId, version, uptimeSeconds, shards } = status;
-  const groups = typeof status['groups'] === 'number' ? `, ${formatCount(status['groups'])} groups` : '';
+  const groups =
+    typeof status['groups'] === 'number'
+      ? `, ${formatCount(status['groups'])} ${status['groups'] === 1 ? 'group' : 'groups'}`
+      : '';
   const memory =
     typeof status['memoryBytes'] === 'number' ? `, ${formatBytes(status['memoryBytes'])} of memory` : '';
   const head = `node ${nodeId}, millrace ${version}, up ${formatUptime(uptimeSeconds)}${groups}${memory}\n`;
