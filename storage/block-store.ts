@@ -18,7 +18,8 @@
  */
 import { strict as assert } from 'node:assert';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
-import { PAGE_BYTES } from './limits.ts';
+import type { Disk } from './environment.ts';
+import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES } from './limits.ts';
 import { StorageError } from './storage-error.ts';
 
 export interface BlockWrite {
@@ -64,6 +65,8 @@ export interface BlockStoreOptions {
   /** The most that the file grows to: BLOCK_MAP_BYTES_DEFAULT. */
   readonly mapBytes?: number;
   readonly readOnly?: boolean;
+  /** When given, the data file is looked at first: lmdb-js ends the process when it opens one that is damaged at its head. */
+  readonly disk?: Disk;
 }
 
 /** The most the file grows to, and the address space reserved for it: beyond any disk of one shard. */
@@ -71,6 +74,11 @@ export const BLOCK_MAP_BYTES_DEFAULT: number = 2 ** 40;
 /** Read transactions at once: one a thread and one a snapshot, of which a shard has a handful. */
 const READERS_MAX = 126;
 const DATABASE_NAME = 'blocks';
+const DATA_FILE = 'data.mdb';
+/** What LMDB's first two pages begin with, behind their page headers: magic, then version 2 in 16 bits. */
+const LMDB_MAGIC = 0xbeefc0de;
+const LMDB_VERSION = 2;
+const META_PAGES = 2;
 const KEY_BYTES = 8;
 
 /** Native error numbers that mean that no room is left: LMDB's MDB_MAP_FULL and the system's ENOSPC. */
@@ -79,6 +87,7 @@ const FULL_CODES: ReadonlySet<unknown> = new Set<unknown>([-30792, 28]);
 /** Opens the environment, and creates it unless `readOnly`: then a writing thread must have opened it before. */
 export function openBlockStore(options: BlockStoreOptions): BlockStore {
   const { directory, mapBytes = BLOCK_MAP_BYTES_DEFAULT, readOnly = false } = options;
+  if (options.disk !== undefined) checkDataFile(options.disk, directory);
   try {
     const environment = open({
       path: directory,
@@ -95,6 +104,31 @@ export function openBlockStore(options: BlockStoreOptions): BlockStore {
     throw new StorageError('DATA_DIRECTORY_INVALID', `cannot open the block store ${directory}`, {
       cause: error,
     });
+  }
+}
+
+function checkDataFile(disk: Disk, directory: string): void {
+  if (!disk.listFiles(directory).includes(DATA_FILE)) return;
+  const path = `${directory}/${DATA_FILE}`;
+  const file = disk.openDurable(path);
+  try {
+    // LMDB makes a new store of an empty file, which a crash while it made the first may have left.
+    if (file.sizeBytes() === 0) return;
+    const head = new Uint8Array(META_PAGES * PAGE_BYTES);
+    const isWhole = file.readSync(head, 0) === head.length;
+    const view = new DataView(head.buffer);
+    for (let page = 0; page < META_PAGES; page += 1) {
+      const at = page * PAGE_BYTES + LMDB_PAGE_HEADER_BYTES;
+      const isMeta = view.getUint32(at, true) === LMDB_MAGIC && view.getUint16(at + 4, true) === LMDB_VERSION;
+      if (!isWhole || !isMeta) {
+        throw new StorageError(
+          'DATA_DIRECTORY_INVALID',
+          `${path} is damaged: page ${page} is no page of an LMDB file`,
+        );
+      }
+    }
+  } finally {
+    file.close();
   }
 }
 
