@@ -177,11 +177,11 @@ async function showAirport(
   report.airport(SHOWN_AIRPORT, row);
 }
 
-/** Runs a millrace command as a person would, with our terminal; rejects when it fails. */
+/** Runs a millrace command as a person would; rejects when it fails. Its figures, on stderr, are part of our report. */
 function runMillrace(args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MILLRACE_MAIN, ...args], {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', process.stdout],
     });
     child.on('error', reject);
     child.on('exit', (status, signal) => {
