@@ -27,8 +27,11 @@ const KEY_LO = 1;
 const FRAME = 2;
 const BATCH = 3;
 
-/** Slots of a run, one page of the table: counters that differ in these bits only are neighbours. */
-const RUN_BITS = 8;
+/**
+ * Slots of a run: counters that differ in these bits only are neighbours, on four cache lines. With runs of a page (256)
+ * two full runs that meet push each other's slots 250 places on: (m) 250 ns a hit instead of 44.
+ */
+const RUN_BITS = 4;
 const RUN_MASK = 2 ** RUN_BITS - 1;
 
 const NO_FRAME = -1;
