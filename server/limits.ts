@@ -3,7 +3,7 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** Connections of one listener: every client process needs one a shard; an idle one costs about 3 KiB here. */
+/** Connections of one listener: every client process needs one a shard; an idle one costs 9 KiB here (m). */
 export const CONNECTIONS_MAX = 4096;
 
 /** Before HELLO was answered nobody may make us buffer more than a greeting. */
