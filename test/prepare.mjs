@@ -63,8 +63,9 @@ function sweep(directory) {
       sweep(path);
       continue;
     }
-    const stem = relative(join(root, 'dist'), path).replace(/(\.d\.ts|\.js)(\.map)?$/, '');
-    if (stem.endsWith('.tsbuildinfo') || existsSync(join(root, `${stem}.ts`))) continue;
+    const stem = relative(join(root, 'dist'), path).replace(/(\.d)?\.c?[jt]s(\.map)?$/, '');
+    const hasSource = ['.ts', '.cts'].some((extension) => existsSync(join(root, `${stem}${extension}`)));
+    if (stem.endsWith('.tsbuildinfo') || hasSource) continue;
     say(`removes dist/${relative(join(root, 'dist'), path)}: its source is gone`);
     rmSync(path);
   }
