@@ -95,7 +95,8 @@ export class BlockBuilder {
     const partition = digestLo & (PARTITION_COUNT - 1);
     if (group === this.group)
       assert(partition >= this.partitionMax, 'records come in ascending partition order');
-    const fits = this.arena !== undefined && this.used + recordBytes <= this.length;
+    // Against a page, not the block's length: a record larger than a page has its block to itself.
+    const fits = this.arena !== undefined && this.used + recordBytes <= BLOCK_BYTES;
     if (!fits || group !== this.group || (this.level === LEVEL_ONE && partition !== this.partitionMax)) {
       this.seal();
       this.open(recordBytes, group, partition);

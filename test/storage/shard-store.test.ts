@@ -102,6 +102,21 @@ describe('shard store', () => {
     assert.deepEqual(shard.get(1, keys), values);
   });
 
+  test('small rows between rows larger than a page are flushed and read', async () => {
+    const rows = Array.from({ length: 400 }, (_value, i) => ({
+      key: `row-${i}`,
+      value: `${i}:${'z'.repeat(i % 2 === 0 ? 20_000 : 10)}`,
+    }));
+    await shard.put(1, rows);
+    await shard.store.flush();
+    const keys = rows.map((row) => row.key);
+    const values = rows.map((row) => row.value);
+    assert.deepEqual(shard.get(1, keys), values);
+    await shard.store.close();
+    await shard.open();
+    assert.deepEqual(shard.get(1, keys), values);
+  });
+
   test('a killed shard has everything acknowledged: flushed, unflushed, and both versions of a key', async () => {
     await shard.put(1, [{ key: 'flushed', value: 'f' }]);
     await shard.put(1, [{ key: 'both', value: 'old', eventTimeMicros: 1000 }]);
