@@ -54,6 +54,11 @@ function installNeeded() {
   return undefined;
 }
 
+/** `storage/journal.d.ts.map` comes from `storage/journal.ts`; a `.cjs` from a `.cts`. */
+function sourceOf(output) {
+  return output.replace(/\.map$/, '').replace(/(?:\.d)?\.([cm]?)[jt]s$/, '.$1ts');
+}
+
 /** Removes what an earlier build left of sources that are gone. */
 function sweep(directory) {
   if (!existsSync(directory)) return;
@@ -63,10 +68,9 @@ function sweep(directory) {
       sweep(path);
       continue;
     }
-    const stem = relative(join(root, 'dist'), path).replace(/(\.d)?\.c?[jt]s(\.map)?$/, '');
-    const hasSource = ['.ts', '.cts'].some((extension) => existsSync(join(root, `${stem}${extension}`)));
-    if (stem.endsWith('.tsbuildinfo') || hasSource) continue;
-    say(`removes dist/${relative(join(root, 'dist'), path)}: its source is gone`);
+    const output = relative(join(root, 'dist'), path);
+    if (output.endsWith('.tsbuildinfo') || existsSync(join(root, sourceOf(output)))) continue;
+    say(`removes dist/${output}: its source is gone`);
     rmSync(path);
   }
 }

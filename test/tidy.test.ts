@@ -22,7 +22,7 @@ const FILE_LINES_MAX = 800;
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SHIPPED = ['protocol', 'storage', 'cluster', 'server', 'client', 'connectors'];
 const NOT_OURS = new Set(['node_modules', 'dist', '.git', 'coverage', 'results', 'golden', 'fixtures']);
-const SOURCE_EXTENSIONS = new Set(['.ts', '.mjs', '.c', '.py']);
+const SOURCE_EXTENSIONS = new Set(['.ts', '.cts', '.mjs', '.c', '.py']);
 const TEXT_EXTENSIONS = new Set([...SOURCE_EXTENSIONS, '.md', '.json', '.yaml', '.yml', '.svg', '']);
 const BANNED_NAMES = new Map([
   ['utils', 'the noun it exports'],
