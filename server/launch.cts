@@ -13,6 +13,18 @@ const { availableParallelism }: typeof import('node:os') = require('node:os');
 /** Preparing segments, and whatever else touches a file. */
 const OTHER_THREADS = 4;
 
-process.env['UV_THREADPOOL_SIZE'] ??= String(2 * availableParallelism() + OTHER_THREADS);
+/** libuv stops at 1024 threads. */
+const SHARDS_BELIEVED_MAX = 256;
+
+/** Shards asked for on the command line or in the environment; config.ts reads and checks them properly. */
+function shardsAsked(): number {
+  const { argv, env } = process;
+  const inline = argv.find((argument) => argument.startsWith('--shards='))?.slice('--shards='.length);
+  const asked = Number(inline ?? argv[argv.indexOf('--shards') + 1 || argv.length] ?? env['MILLRACE_SHARDS']);
+  return Number.isInteger(asked) && asked > 0 && asked <= SHARDS_BELIEVED_MAX ? asked : 0;
+}
+
+const threads = 2 * Math.max(shardsAsked(), availableParallelism()) + OTHER_THREADS;
+process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
 
 void import('./main.js');

@@ -10,6 +10,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { loadChecksum, openBlockStore, SnapshotReader } from '../storage/index.ts';
+import { nodeDisk } from './node-environment.ts';
 import { scanOperation } from './operations/scan.ts';
 import { scanCancelOperation } from './operations/scan-cancel.ts';
 import { scanCreditOperation } from './operations/scan-credit.ts';
@@ -22,7 +23,7 @@ async function openScans(thread: WorkerThread): Promise<WorkerRoleParts> {
   const { directory, shardIndex, shardCount, peer } = thread.data;
   lowerPriority(thread);
   await loadChecksum();
-  const store = openBlockStore({ directory: `${directory}/blocks` });
+  const store = openBlockStore({ disk: nodeDisk, directory: `${directory}/blocks` });
   const scans = new ScanThread({
     source: {
       reader: new SnapshotReader(store, shardCount),

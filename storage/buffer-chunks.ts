@@ -16,7 +16,7 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Arena, ArenaTable } from './arena.ts';
-import { BUFFER_CHUNK_BYTES, BUFFER_CHUNKS_MAX, BUFFER_CHUNKS_SPARE_MAX } from './limits.ts';
+import { BUFFER_CHUNK_BYTES, BUFFER_CHUNKS_MAX } from './limits.ts';
 
 const PLACE_OFFSET_BITS = 19;
 const PLACE_OFFSET_MASK = 2 ** PLACE_OFFSET_BITS - 1;
@@ -45,13 +45,16 @@ export function placeOffset(place: number): number {
 
 export class BufferChunks {
   private readonly arenas: ArenaTable;
+  private readonly sparesMax: number;
   private readonly bySlot: (BufferChunk | undefined)[] = [];
   private readonly freeSlots: number[] = [];
   private readonly spareBuffers: Uint8Array[] = [];
   private open: BufferChunk | undefined;
 
-  constructor(arenas: ArenaTable) {
+  /** Keeps empty chunks of `spareBytes` for reuse: what one flush gives back is what the next writes need. */
+  constructor(arenas: ArenaTable, spareBytes: number) {
     this.arenas = arenas;
+    this.sparesMax = Math.ceil(spareBytes / BUFFER_CHUNK_BYTES);
   }
 
   /** Reserves room for one record and counts it; returns the chunk, whose last `bytes` are the record's. */
@@ -108,6 +111,6 @@ export class BufferChunks {
     this.bySlot[chunk.slot] = undefined;
     this.freeSlots.push(chunk.slot);
     this.arenas.remove(chunk.arenaIndex);
-    if (this.spareBuffers.length < BUFFER_CHUNKS_SPARE_MAX) this.spareBuffers.push(chunk.arena.bytes);
+    if (this.spareBuffers.length < this.sparesMax) this.spareBuffers.push(chunk.arena.bytes);
   }
 }

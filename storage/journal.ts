@@ -66,6 +66,8 @@ export interface Journal {
   ): void;
   /** Gives back segments whose frames all lie before `position`, which a durable checkpoint must have recorded. */
   recycleBefore(position: number): void;
+  /** Tries again to prepare the next segment, if that has failed; `spaceError` is null once it has succeeded. */
+  retrySpace(): void;
   /** Resolves when the commit in flight and the background work have ended and the files are closed. */
   close(): Promise<void>;
 }
@@ -197,6 +199,10 @@ class SegmentedJournal implements Journal {
         this.supply.prepare();
       });
     }
+  }
+
+  retrySpace(): void {
+    if (this.supply.error !== null) this.supply.prepare();
   }
 
   recycleBefore(position: number): void {

@@ -47,8 +47,6 @@ export const WRITE_BUFFER_BYTES_DEFAULT: number = 64 * 1024 * 1024;
 export const BUFFER_CHUNK_BYTES: number = 4 * 1024 * 1024;
 /** Chunks that 13 bits of a place can name: 32 GiB. */
 export const BUFFER_CHUNKS_MAX = 8192;
-/** Empty chunks kept: what one flush gives back is what the next 64 MiB of writes need. */
-export const BUFFER_CHUNKS_SPARE_MAX = 16;
 /** First size of a write buffer's columns; they double from there. */
 export const WRITE_BUFFER_RECORDS_MIN = 4096;
 
@@ -58,6 +56,8 @@ export const WRITE_GROUP_BYTES_MAX: number = 1024 * 1024;
 export const WRITE_PRESSURE_BYTES: number = 8 * 1024 * 1024;
 /** Accepted and not yet durable: beyond this writes are refused. Two of the largest requests and what pressure allows. */
 export const WRITE_QUEUE_BYTES_MAX: number = 40 * 1024 * 1024;
+/** How often a full device is asked whether there is room again: a segment of zeros is written to find out. */
+export const SPACE_RETRY_MICROS = 1_000_000;
 /** Journal held before a flush begins although the write buffer has room: single small rows take 4 KiB each in it. */
 export const JOURNAL_BYTES_MAX: number = 256 * 1024 * 1024;
 
@@ -87,6 +87,9 @@ export const BLOCK_HEADER_BYTES = 48;
 export const CACHE_ARENA_BYTES: number = 16 * 1024 * 1024;
 /** Memory for blocks in DRAM unless told otherwise. */
 export const CACHE_BYTES_DEFAULT: number = 256 * 1024 * 1024;
+
+/** Blocks larger than a page that one lookup may hold outside the cache: what more needs is asked for in smaller batches. */
+export const READ_TEMPORARY_BYTES_MAX: number = 64 * 1024 * 1024;
 
 // Index
 

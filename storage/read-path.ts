@@ -21,7 +21,7 @@ import type { BufferChunks } from './buffer-chunks.ts';
 import { placeOffset, placeSlot } from './buffer-chunks.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
-import { RECORD_HEADER_BYTES } from './limits.ts';
+import { READ_TEMPORARY_BYTES_MAX, RECORD_HEADER_BYTES } from './limits.ts';
 import { RECORD_MISSING, type ReadBatch } from './read-batch.ts';
 import { RECORD_EXPIRY_AT, RECORD_KEY_BYTES_AT } from './record.ts';
 import { StorageError } from './storage-error.ts';
@@ -101,6 +101,12 @@ export class ReadPath {
       throw new StorageError(
         'BLOCK_CORRUPT',
         `read: the index names block ${block} of group ${group}, partition ${partition}, but there is no such block`,
+      );
+    }
+    if (cache.temporaryBytes > READ_TEMPORARY_BYTES_MAX) {
+      throw new StorageError(
+        'BATCH_TOO_LARGE',
+        `the rows of these ${keys.count} keys need more than ${READ_TEMPORARY_BYTES_MAX} bytes of large blocks at once: ask for fewer`,
       );
     }
     batch.arena[i] = cache.arenaOf(frame);

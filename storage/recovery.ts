@@ -84,10 +84,10 @@ export class Recovery {
     const { store } = this.options;
     const bytes = store.read(CHECKPOINT_KEY_HI, CHECKPOINT_KEY_LO);
     const checkpoint = bytes === undefined ? CHECKPOINT_EMPTY : decodeCheckpoint(bytes);
-    await this.removeUnfinished(checkpoint);
+    const next = await this.removeUnfinished(checkpoint);
     await this.applyRange(LEVEL_ZERO_KEY_HI, LEVEL_ZERO_KEY_HI + 1, WHERE_LEVEL_ZERO);
     await this.applyRange(levelOneKeyHi(1, 0), WORD_END, WHERE_LEVEL_ONE);
-    return checkpoint;
+    return { ...checkpoint, ...next };
   }
 
   /** Step 3, for one journal frame's records, which it copies into the write buffer. */
@@ -117,10 +117,16 @@ export class Recovery {
     this.options.onProgress({ phase: 'journal', doneBytes: this.journalBytes, totalBytes: 0 });
   }
 
-  private async removeUnfinished(checkpoint: Checkpoint): Promise<void> {
+  /** Answers the counters from which on none was ever given out, those of what is removed included. */
+  private async removeUnfinished(
+    checkpoint: Checkpoint,
+  ): Promise<{ nextSequence: number; nextDirectory: number }> {
     const removals: BlockKey[] = [];
+    let { nextSequence, nextDirectory } = checkpoint;
     const collect = (keyHi: number, keyLo: number): undefined => {
       removals.push({ keyHi, keyLo });
+      if (keyHi === LEVEL_ZERO_KEY_HI) nextSequence = Math.max(nextSequence, keyLo + 1);
+      else nextDirectory = Math.max(nextDirectory, keyLo + 1);
     };
     const { store } = this.options;
     store.scan(LEVEL_ZERO_KEY_HI, checkpoint.nextSequence, LEVEL_ZERO_KEY_HI, WORD_END, collect);
@@ -132,6 +138,7 @@ export class Recovery {
       collect,
     );
     if (removals.length > 0) await store.write([], removals);
+    return { nextSequence, nextDirectory };
   }
 
   private async applyRange(fromHi: number, toHi: number, where: number): Promise<void> {

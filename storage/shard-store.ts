@@ -7,7 +7,8 @@
  * I1  All of it runs on one thread; nothing here is shared with another.
  * I2  Two generations of the write buffer at most: one takes records, one is being flushed.
  * I3  A flush begins when the active generation reaches half of the write buffer's bound, or when the journal holds
- *     JOURNAL_BYTES_MAX; while one runs and the other half is full, `pressure` asks callers to hold writes back.
+ *     JOURNAL_BYTES_MAX; while one runs and the other half is full, `pressure` asks callers to hold writes back, and
+ *     when the active generation alone has reached the bound they are refused.
  * I4  After a fatal error (journal, flush, sync) nothing is acknowledged; `onFatal` was called once.
  *
  * Threads, sockets, schemas and rows' contents are the server's business.
@@ -77,9 +78,9 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const { directory, disk, shardIndex, shardCount } = options;
   const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
   disk.makeDirectory(`${directory}/blocks`);
-  const store = openBlockStore({ directory: `${directory}/blocks` });
+  const store = openBlockStore({ directory: `${directory}/blocks`, disk });
   const arenas = new ArenaTable();
-  const chunks = new BufferChunks(arenas);
+  const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
   const index = new IndexTable({ partitionCount: localPartitionCount });
   const partitionClock = new PartitionClock(localPartitionCount);
   const buffer = new WriteBuffer(localPartitionCount);
@@ -119,7 +120,9 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
     });
   } catch (error) {
     await store.close();
-    throw error;
+    throw isDeviceFull(error)
+      ? new StorageError('STORAGE_FULL', `no room to open the journal`, { cause: error })
+      : error;
   }
 }
 
@@ -186,6 +189,9 @@ export class ShardStore {
    * known whether they are. Throws when nothing was written: SHUTTING_DOWN, OVERLOADED, STORAGE_FULL.
    */
   write(request: WriteRequest, done: (error: StorageError | null) => void): void {
+    if (this.flushing !== undefined && this.active.bytes >= this.options.writeBufferBytes) {
+      throw new StorageError('OVERLOADED', 'write refused: the write buffer is full and its flush is behind');
+    }
     this.writes.write(request, done);
   }
 
@@ -267,13 +273,11 @@ export class ShardStore {
       .run(buffer, journalPosition, () => {
         this.sealed = undefined;
       })
-      .then(
-        () => {
-          this.flushes += 1;
-          this.parts.journal.recycleBefore(journalPosition);
-        },
-        (error: unknown) => this.fail(asStorageError(error)),
-      )
+      .then(() => {
+        this.flushes += 1;
+        this.parts.journal.recycleBefore(journalPosition);
+      })
+      .catch((error: unknown) => this.fail(asStorageError(error)))
       .finally(() => {
         this.flushing = undefined;
         this.applied(0);
@@ -286,6 +290,10 @@ export class ShardStore {
     this.isFailed = true;
     this.options.onFatal(error);
   }
+}
+
+function isDeviceFull(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOSPC';
 }
 
 function asStorageError(error: unknown): StorageError {

@@ -23,7 +23,7 @@ import { WHERE_BUFFER } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
 import { IndexTouch } from './index-touch.ts';
 import type { Journal } from './journal.ts';
-import { WRITE_GROUP_BYTES_MAX, WRITE_QUEUE_BYTES_MAX } from './limits.ts';
+import { SPACE_RETRY_MICROS, WRITE_GROUP_BYTES_MAX, WRITE_QUEUE_BYTES_MAX } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import {
   readRecordDigestLo,
@@ -66,6 +66,7 @@ export class WritePath {
   private inFlight: WriteGroup | undefined;
   private queuedBytes = 0;
   private isScheduled = false;
+  private spaceTriedAtMicros = 0;
   private isClosing = false;
   private failure: StorageError | undefined;
   private drained: (() => void) | undefined;
@@ -102,8 +103,10 @@ export class WritePath {
     assert(request.count > 0 && request.results.length >= request.count);
     if (this.failure !== undefined) throw this.failure;
     if (this.isClosing) throw new StorageError('SHUTTING_DOWN', 'write refused: the shard is closing');
-    const { spaceError } = this.options.journal;
+    const { journal, clock } = this.options;
+    const { spaceError } = journal;
     if (spaceError !== null) {
+      this.retrySpace(clock.nowMicros());
       throw new StorageError('STORAGE_FULL', `write refused: no room for the journal: ${spaceError.message}`);
     }
     if (this.queuedBytes >= WRITE_QUEUE_BYTES_MAX) {
@@ -112,6 +115,13 @@ export class WritePath {
         `write refused: ${this.queuedBytes} bytes wait for the journal, ${WRITE_QUEUE_BYTES_MAX} are allowed`,
       );
     }
+  }
+
+  /** Somebody may have made room: asked at most every SPACE_RETRY_MICROS, whatever the clock does. */
+  private retrySpace(nowMicros: number): void {
+    if (Math.abs(nowMicros - this.spaceTriedAtMicros) < SPACE_RETRY_MICROS) return;
+    this.spaceTriedAtMicros = nowMicros;
+    this.options.journal.retrySpace();
   }
 
   /** Numbers one row and writes its record into the write buffer, where the journal will take it from. */
@@ -242,7 +252,10 @@ export class WritePath {
         this.options.chunks.release(placeOf(chunk.slot, at));
       }
     }
-    for (const slice of group.slices) slice.write.refusal ??= error;
+    for (const { write, fromRow, toRow } of group.slices) {
+      const isWhole = fromRow === 0 && toRow === write.request.count;
+      write.refusal ??= isWhole ? error : partlyWritten(error);
+    }
     this.finish(group);
     this.startCommit();
   }
@@ -268,6 +281,13 @@ export class WritePath {
     this.drained?.();
     this.options.onFatal(failure);
   }
+}
+
+/** Other rows of the request are, or will be, durable: a plain STORAGE_FULL would say that nothing was written. */
+function partlyWritten(error: StorageError): StorageError {
+  return new StorageError('INTERNAL', `some rows of the request were not written: ${error.message}`, {
+    cause: error,
+  });
 }
 
 function expirySecondsOf(eventTimeMicros: number, ttlSeconds: number): number {

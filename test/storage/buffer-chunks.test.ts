@@ -16,7 +16,7 @@ test('a place gives back the slot and offset it was made of, at both ends of the
 });
 
 test('records that fit share a chunk, the next one opens another', () => {
-  const chunks = new BufferChunks(new ArenaTable());
+  const chunks = new BufferChunks(new ArenaTable(), 2 ** 23);
   const first = chunks.reserve(BUFFER_CHUNK_BYTES - 64);
   assert.equal(chunks.reserve(64), first);
   assert.notEqual(chunks.reserve(8), first);
@@ -24,7 +24,7 @@ test('records that fit share a chunk, the next one opens another', () => {
 
 test('a full chunk is given back with its last record, an open one is not', () => {
   const arenas = new ArenaTable();
-  const chunks = new BufferChunks(arenas);
+  const chunks = new BufferChunks(arenas, 2 ** 23);
   const full = chunks.reserve(BUFFER_CHUNK_BYTES);
   const open = chunks.reserve(8);
   assert.equal(arenas.count, 2);
@@ -37,7 +37,7 @@ test('a full chunk is given back with its last record, an open one is not', () =
 
 test('an emptied open chunk is given back when it is left', () => {
   const arenas = new ArenaTable();
-  const chunks = new BufferChunks(arenas);
+  const chunks = new BufferChunks(arenas, 2 ** 23);
   const open = chunks.reserve(8);
   chunks.release(placeOf(open.slot, 0));
   chunks.reserve(BUFFER_CHUNK_BYTES);
@@ -45,7 +45,7 @@ test('an emptied open chunk is given back when it is left', () => {
 });
 
 test('memory given back is used again before more is taken', () => {
-  const chunks = new BufferChunks(new ArenaTable());
+  const chunks = new BufferChunks(new ArenaTable(), 2 ** 23);
   for (let round = 0; round < 100; round++) {
     const chunk = chunks.reserve(BUFFER_CHUNK_BYTES);
     chunks.release(placeOf(chunk.slot, 0));

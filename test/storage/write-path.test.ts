@@ -38,6 +38,12 @@ class HeldJournal implements Journal {
     this.commits.push({ bytes, records, settle });
   }
 
+  retries = 0;
+
+  retrySpace(): void {
+    this.retries += 1;
+  }
+
   recycleBefore(): void {}
   async close(): Promise<void> {}
 }
@@ -48,7 +54,7 @@ function rig() {
   const fatal: StorageError[] = [];
   const buffer = new WriteBuffer(4096);
   const index = new IndexTable({ partitionCount: 4096 });
-  const chunks = new BufferChunks(new ArenaTable());
+  const chunks = new BufferChunks(new ArenaTable(), 2 ** 25);
   const path = new WritePath({
     shardCount: 1,
     chunks,
@@ -157,10 +163,25 @@ describe('write path', () => {
     assert.deepEqual(fatal, []);
   });
 
+  test('a request of which only a part was refused is indeterminate, not unwritten', () => {
+    const { journal, path, endTurn } = rig();
+    const keys = Array.from({ length: 15 }, (_value, i) => `k${i}`);
+    const answers: (string | undefined)[] = [];
+    path.write(request(keys, 100_000), (error) => answers.push(error?.code));
+    endTurn();
+    journal.commits[0]?.settle(null);
+    journal.commits[1]?.settle(new StorageError('STORAGE_FULL', 'no room'));
+    assert.deepEqual(answers, ['INTERNAL']);
+  });
+
   test('writes are refused while the next journal segment cannot be made', () => {
     const { journal, path } = rig();
     journal.spaceError = new Error('ENOSPC');
     assert.throws(() => path.write(request(['a']), () => {}), { code: 'STORAGE_FULL' });
+    assert.throws(() => path.write(request(['a']), () => {}), { code: 'STORAGE_FULL' });
+    assert.equal(journal.retries, 1, 'the device is asked again, but not by every write');
+    journal.spaceError = null;
+    path.write(request(['a']), () => {});
   });
 
   test('what waits for the journal is bounded', () => {
