@@ -9,6 +9,7 @@
 
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 import { bulkLoad } from './bulk-load.ts';
+import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
 import { matrix } from './matrix.ts';
 import { markdownOf, type StoredResult, storedResults, storeResult, writeDocuments } from './report.ts';
@@ -22,6 +23,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['bulk-load', bulkLoad],
   ['scan', scan],
   ['restart', restart],
+  ['level-one', levelOne],
 ]);
 
 async function runOne(name: string, benchmark: Benchmark, isQuick: boolean): Promise<boolean> {
