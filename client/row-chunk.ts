@@ -4,6 +4,7 @@
  * I1  Rows are taken from `from` on until the chunk has PUT_CHUNK_ROWS of them or PUT_CHUNK_BYTES; there is at least one.
  * I2  A row that is not valid throws, with its position in the caller's input in the message; nothing of it was sent.
  * I3  A row without an event time gets `nowMicros`.
+ * I4  A name that the group does not have is refused, in objects as in columns: a misspelt feature would be stored as null.
  *
  * Columns need no object a row: features are encoded by protocol's column kernels, keys one by one.
  */
@@ -66,11 +67,14 @@ function encodeObjects(group: AnyGroup, rows: readonly PutRow[], from: number, n
   const rowWriter = new ByteWriter(Math.min(countMax * layout.variableStart, PUT_CHUNK_BYTES));
   const eventTimes = new Float64Array(countMax);
   const rowOffsets = new Uint32Array(countMax + 1);
+  const known = knownNames(group);
+  let accepted: readonly string[] = [];
   let count = 0;
   while (count < countMax && rowWriter.length < PUT_CHUNK_BYTES) {
     const row = rows[from + count];
     try {
       if (typeof row !== 'object' || row === null) refuseRow(row);
+      accepted = acceptNames(group, Object.keys(row), known, accepted);
       encodeKey(schema.key, row, keyWriter);
       eventTimes[count] = eventTimeOf(schema.eventTimeName, row[schema.eventTimeName], nowMicros);
       encodeRow(layout, row, rowWriter);
@@ -84,6 +88,39 @@ function encodeObjects(group: AnyGroup, rows: readonly PutRow[], from: number, n
   keys.count = count;
   keys.bytes = keyWriter.bytes;
   return { count, keys, eventTimes, rows: rowWriter.bytes, rowOffsets };
+}
+
+/** Made once a group: a put of one row would spend longer on the set than on the row. */
+const namesOfGroup: WeakMap<AnyGroup, ReadonlySet<string>> = new WeakMap();
+
+/** All names that a row may have: the key's columns, the event time and the features. */
+function knownNames(group: AnyGroup): ReadonlySet<string> {
+  let known = namesOfGroup.get(group);
+  if (known === undefined) {
+    const { key, eventTimeName } = group.schema;
+    known = new Set([eventTimeName, ...[...key, ...group.layout.slots].map(({ name }) => name)]);
+    namesOfGroup.set(group, known);
+  }
+  return known;
+}
+
+/**
+ * The names of this row, all of which the group has; throws ROW_INVALID for the first that it has not. Rows of one origin have the same
+ * names in the same order, so most are settled by comparing them with the row before: names are compared by pointer.
+ */
+function acceptNames(
+  group: AnyGroup,
+  names: readonly string[],
+  known: ReadonlySet<string>,
+  accepted: readonly string[],
+): readonly string[] {
+  let same = names.length === accepted.length ? 0 : -1;
+  while (same >= 0 && same < names.length) same = names[same] === accepted[same] ? same + 1 : -1;
+  if (same === names.length) return accepted;
+  for (const name of names) {
+    if (!known.has(name)) refuseColumn(`group "${group.name}" has no column "${name}"`);
+  }
+  return names;
 }
 
 function encodeColumns(
@@ -169,13 +206,13 @@ export function eventTimeOf(name: string, value: unknown, nowMicros: number): nu
 
 /** The number of rows that the columns hold. */
 function checkColumns(group: AnyGroup, columns: PutColumns): number {
-  const { key, eventTimeName } = group.schema;
+  const { key } = group.schema;
   for (const { name } of key) {
     if (columns[name] === undefined) refuseColumn(`there is no column for "${name}" of the key`);
   }
   const count = columns[key[0]!.name]!.length;
   const vectorLengths = new Map(group.layout.slots.map((slot) => [slot.name, slot.length]));
-  const known = new Set([eventTimeName, ...key.map(({ name }) => name), ...vectorLengths.keys()]);
+  const known = knownNames(group);
   for (const [name, column] of Object.entries(columns)) {
     if (!known.has(name)) refuseColumn(`group "${group.name}" has no column "${name}"`);
     const isFlatVector = column instanceof Float32Array && (vectorLengths.get(name) ?? 1) > 1;

@@ -38,7 +38,6 @@ const ROWS: PutRow[] = Array.from({ length: 10 }, (_, i) => ({
   score: i / 3,
   embedding: [i, i + 1, i + 2],
   label: i % 3 === 0 ? null : `label ${i}`,
-  unrelated: 'ignored in objects',
 }));
 
 /** What a chunk holds, decoded. */
@@ -139,6 +138,18 @@ function namedFailure(code: string, message: RegExp): (error: unknown) => boolea
     return true;
   };
 }
+
+test('a field that the group does not have is refused by row and name, not dropped', () => {
+  const narrow = groupOf([{ name: 'id', type: 'int64' }], [{ name: 'a', type: 'int8' }]);
+  const refuse = (rows: PutRow[], message: RegExp): void => {
+    assert.throws(() => rowSource(narrow, rows, NOW).encode(0), failure('ROW_INVALID', message));
+  };
+  refuse([{ id: 1, a: 1, bogus: 2 }], /^row 0: group "g" has no column "bogus"$/);
+  refuse([{ id: 1, a: 1 }, { id: 2 }, { id: 3, A: 1 }], /^row 2: .* no column "A"$/);
+  refuse([{ idd: 1, a: 1 }], /^row 0: .* no column "idd"$/);
+  const shapes = [{ id: 1, a: 1 }, { a: 2, id: 2 }, { id: 3 }, { id: 4, event_time: 7, a: null }];
+  assert.equal(rowSource(narrow, shapes, NOW).encode(0).count, 4);
+});
 
 test('columns that do not fit the group or each other are refused', () => {
   const id = [1, 2, 3];
