@@ -22,6 +22,7 @@ import {
   decodeListGroupsResponse,
   decodePingResponse,
   decodeStatusResponse,
+  describeValue,
   encodeCreateGroupRequest,
   encodeDropGroupRequest,
   encodeGetGroupRequest,
@@ -90,7 +91,7 @@ export class Millrace {
 
   /**
    * Creates a feature group and answers when every shard of the node knows it. With `ifNotExists`, a group of the same
-   * declaration is answered as it is. Rejects with SCHEMA_INVALID, GROUP_EXISTS, LIMIT_EXCEEDED.
+   * declaration is answered as it is. Rejects with USAGE, SCHEMA_INVALID, GROUP_EXISTS, LIMIT_EXCEEDED.
    */
   createGroup<const S extends CompactGroupSpec>(
     spec: S,
@@ -99,6 +100,9 @@ export class Millrace {
   createGroup(spec: GroupSpecInput, options?: CreateGroupOptions): Promise<Group>;
   async createGroup(spec: GroupSpecInput, options: CreateGroupOptions = {}): Promise<AnyGroup> {
     const ifNotExists = options.ifNotExists ?? false;
+    if (typeof spec !== 'object' || spec === null) {
+      throw usage('createGroup takes a declaration: { name, key, features }');
+    }
     const request = { spec: settle(() => toGroupSpec(spec)), ifNotExists };
     const schema = await this.dispatcher.control(
       ifNotExists ? 'read' : 'once',
@@ -215,7 +219,8 @@ export class Millrace {
       promised((resolve, reject) => {
         const { dispatcher } = this;
         dispatcher.assertOpen();
-        const projection = known.projection(options.features);
+        checkKeys(keys);
+        const projection = known.projection(checkedFeatures(options));
         const dtype = options.dtype === 'float64' ? DTYPE_FLOAT64 : DTYPE_FLOAT32;
         const eventTimes = options.eventTimes ?? false;
         if (keys.length === 0) return resolve(emptyMatrix(0, projection.columnNames, dtype, eventTimes));
@@ -245,8 +250,8 @@ export class Millrace {
    * to lookups when rows name their event time: a repeated (key, event time) holds the same values.
    *
    * Rejects with KEY_INVALID, TYPE_MISMATCH, ROW_INVALID, ROW_TOO_LARGE, EVENT_TIME_INVALID, EVENT_TIME_IN_FUTURE,
-   * TOO_LATE (the message names the row), STORAGE_FULL, MEMORY_FULL, TIMEOUT and the connection's errors. When
-   * `indeterminate` is set some rows may have been written.
+   * STORAGE_FULL, TIMEOUT and the connection's errors; the message names the row. When `indeterminate` is set some rows may
+   * have been written.
    */
   put<R, P, K>(
     group: Group<R, P, K>,
@@ -294,6 +299,7 @@ export class Millrace {
     return this.on(group, (known) =>
       promised((resolve, reject) => {
         this.dispatcher.assertOpen();
+        checkKeys(keys);
         const tally = new WriteTally(keys.length, options.lsns ?? false);
         if (keys.length === 0) return resolve(tally.result());
         const eventTime = eventTimeOf('eventTime', options.eventTime, nowMicros);
@@ -341,6 +347,7 @@ export class Millrace {
   ): Promise<(unknown | null)[]> {
     return promised((resolve, reject) => {
       this.dispatcher.assertOpen();
+      checkKeys(keys);
       const reader = group.reader(options.features);
       if (keys.length === 0) return resolve([]);
       const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
@@ -379,6 +386,22 @@ export class Millrace {
 
 function checkedTimeout(options: CallOptions): number | undefined {
   return options.timeoutMs === undefined ? undefined : positiveMs('timeoutMs', options.timeoutMs, 0);
+}
+
+/** A text has a length too, but its letters are no keys. */
+function checkKeys(keys: unknown): void {
+  const { length } = (typeof keys === 'object' && keys !== null ? keys : {}) as { length?: unknown };
+  if (typeof length !== 'number') throw usage(`keys is ${describeValue(keys)}; an array of keys is needed`);
+}
+
+function checkedFeatures(options: MatrixOptions | undefined): readonly string[] {
+  const features: unknown = options?.features;
+  if (Array.isArray(features)) return features;
+  throw usage('getMatrix needs { features }, an array of the names that become its columns');
+}
+
+function usage(message: string): MillraceError {
+  return new MillraceError('USAGE', message);
 }
 
 function toRowSource(group: AnyGroup, rows: readonly unknown[] | ColumnRows, nowMicros: number): RowSource {

@@ -41,6 +41,18 @@ test('wrong arguments are rejections, never throws', async (context) => {
   await assert.rejects(Millrace.connect('nowhere:0'), failure('USAGE'));
 });
 
+test('an argument that is left out is USAGE and says what is needed, not INTERNAL', async (context) => {
+  const { db, item } = await startItems(context);
+  const needsKeys = failure('USAGE', /an array of keys is needed/);
+  await assert.rejects(db.getMany(item, null as never), needsKeys);
+  await assert.rejects(db.getMany(item, 'ORD' as never), needsKeys);
+  await assert.rejects(db.delete(item, undefined as never), needsKeys);
+  await assert.rejects(db.getMatrix(item, null as never, { features: ['a'] }), needsKeys);
+  await assert.rejects(db.getMatrix(item, [1], undefined as never), failure('USAGE', /needs \{ features \}/));
+  await assert.rejects(db.getMatrix(item, [1], {} as never), failure('USAGE', /needs \{ features \}/));
+  await assert.rejects(db.createGroup(null as never), failure('USAGE', /takes a declaration/));
+});
+
 test('after close every call is refused with CLIENT_CLOSED', async (context) => {
   const { db, item } = await startItems(context);
   await db.close();
