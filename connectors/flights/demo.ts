@@ -2,8 +2,8 @@
  * The demo, step by step: a node, three groups, nine million versions, lookups, a training read.
  *
  * Promises: needs nothing but the installed packages and a free port; asks nothing; checks what it shows (one airport's features against
- * those computed here, the scan's row count against the file) and fails when they differ; whatever happens, Ctrl-C included, the node is
- * stopped and temporary data removed, unless --keep leaves both. Returns the exit status.
+ * those computed here, the scan's row count against the file) and fails when they differ; whatever happens, Ctrl-C and the terminal's end included, the
+ * node is stopped and temporary data removed, unless --keep leaves both; a second Ctrl-C stops the node too, but waits for nothing. Returns the exit status.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -57,11 +57,11 @@ export async function runDemo(
     if (!interruption.signal.aborted) throw error;
     report.interrupted();
   } finally {
-    interruption.end();
     const isKept = isDone && options.keep === true;
     const status = isKept ? undefined : await node?.stop();
     if (isKept) node?.leave();
     else rmSync(work, { recursive: true, force: true });
+    interruption.end();
     if (status !== undefined && status !== 0) {
       isDone = false;
       report.badEnd(status);

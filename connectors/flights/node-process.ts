@@ -3,7 +3,7 @@
  *
  * Promises: `start` resolves when the node says that it serves, and rejects with what it said last when it ends before; `stop` sends
  * SIGTERM once and gives the exit status; Ctrl-C in the terminal does not reach the node, so that it is we who stop it, once and cleanly.
- * Its output goes to a file, so a node that is left running does not depend on us.
+ * A process that ends without `stop` or `leave` takes the node along by SIGTERM. Its output goes to a file, so a node that is left running does not depend on us.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -28,9 +28,16 @@ export class DemoNode {
   readonly pid: number;
   private readonly child: ChildProcess;
   private readonly exited: Promise<number | NodeJS.Signals>;
+  private readonly takeAlong: () => void;
 
-  private constructor(child: ChildProcess, exited: Promise<number | NodeJS.Signals>, ready: RegExpExecArray) {
+  private constructor(
+    child: ChildProcess,
+    exited: Promise<number | NodeJS.Signals>,
+    takeAlong: () => void,
+    ready: RegExpExecArray,
+  ) {
     this.child = child;
+    this.takeAlong = takeAlong;
     this.exited = exited;
     this.pid = child.pid as number;
     this.host = ready[1] as string;
@@ -46,18 +53,21 @@ export class DemoNode {
       { stdio: ['ignore', log, log], detached: true },
     );
     closeSync(log);
+    const takeAlong = (): void => void child.kill('SIGTERM');
+    process.once('exit', takeAlong);
     let hasExited = false;
     const exited = new Promise<number | NodeJS.Signals>((resolve, reject) => {
       child.on('error', reject);
       child.on('exit', (status, signal) => {
         hasExited = true;
+        process.off('exit', takeAlong);
         resolve(status ?? signal ?? 1);
       });
     });
     const deadlineMs = performance.now() + START_TIMEOUT_MS;
     while (performance.now() < deadlineMs && !hasExited) {
       const ready = READY.exec(readFileSync(logPath, 'utf8'));
-      if (ready !== null) return new DemoNode(child, exited, ready);
+      if (ready !== null) return new DemoNode(child, exited, takeAlong, ready);
       await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))]);
     }
     if (!hasExited) child.kill('SIGKILL');
@@ -82,6 +92,7 @@ export class DemoNode {
 
   /** Lets this process end while the node goes on. */
   leave(): void {
+    process.off('exit', this.takeAlong);
     this.child.unref();
   }
 }

@@ -1,9 +1,9 @@
 /** The demo from beginning to end on a small file: what it says, what it leaves, and how it ends early. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runDemo } from '../../../connectors/flights/demo.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -64,7 +64,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('Ctrl-C in the middle stops the node and leaves nothing', async (context) => {
+/** Runs the demo until it loads, sends it each signal in turn, and waits for its end. */
+async function interrupted(
+  context: TestContext,
+  ...signals: NodeJS.Signals[]
+): Promise<{ status: unknown; text: string }> {
   const child = spawn(process.execPath, [MAIN, 'demo', '--ci'], { stdio: ['ignore', 'pipe', 'pipe'] });
   context.after(() => child.kill('SIGKILL'));
   let text = '';
@@ -72,14 +76,54 @@ test('Ctrl-C in the middle stops the node and leaves nothing', async (context) =
   const status = await new Promise((resolve) => {
     child.stdout.on('data', (chunk: Buffer) => {
       text += chunk.toString();
-      if (!hasInterrupted && text.includes('Loading')) {
-        hasInterrupted = true;
-        child.kill('SIGINT');
-      }
+      if (hasInterrupted || !text.includes('Loading')) return;
+      hasInterrupted = true;
+      for (const signal of signals) child.kill(signal);
+      // A terminal that hangs up reads no more either.
+      if (signals[0] === 'SIGHUP') child.stdout.destroy();
     });
     child.on('exit', (code, signal) => resolve(code ?? signal));
   });
+  return { status, text };
+}
+
+test('Ctrl-C in the middle stops the node and leaves nothing', async (context) => {
+  const { status, text } = await interrupted(context, 'SIGINT');
   assert.equal(status, 130, text);
   assert.match(text, /interrupted: stopping the node/);
   assert.ok(!existsSync(/--data (\S+)/.exec(text)![1]!));
 });
+
+test('a terminal that is closed in the middle leaves neither node nor temporary files', async (context) => {
+  const { status, text } = await interrupted(context, 'SIGHUP');
+  assert.equal(status, 130, text);
+  const data = /--data (\S+)/.exec(text)![1]!;
+  assert.ok(!existsSync(data));
+  assert.deepEqual(nodesOn(data), []);
+});
+
+test('a second Ctrl-C does not wait, but the node is told to stop', async (context) => {
+  // Two signals of one number at once are one: the second is of the other kind.
+  const { status, text } = await interrupted(context, 'SIGINT', 'SIGTERM');
+  assert.equal(status, 130, text);
+  const data = /--data (\S+)/.exec(text)![1]!;
+  context.after(() => rmSync(dirname(data), { recursive: true, force: true }));
+  const deadlineMs = performance.now() + 30_000;
+  while (nodesOn(data).length > 0 && performance.now() < deadlineMs) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.deepEqual(nodesOn(data), []);
+});
+
+/** The processes that serve this directory, as Linux tells. */
+function nodesOn(data: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(data);
+    } catch {
+      // It has ended between the two calls.
+      return false;
+    }
+  });
+}
