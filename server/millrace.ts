@@ -30,10 +30,16 @@ export interface OpenOptions extends ConnectOptions {
   readonly logLevel?: NonNullable<NodeOptions['logLevel']>;
   /** Called while a large directory is read at the start. */
   readonly onProgress?: NonNullable<NodeOptions['onProgress']>;
+  /**
+   * Called once when the node inside fails by itself: a full disk, a thread that ended. It serves nothing any more, and
+   * what it acknowledged is in its journal. Without it, the calls that fail and `close` tell.
+   */
+  readonly onFailure?: (error: MillraceError) => void;
 }
 
 export class Millrace extends Client {
   private node: RunningNode | null = null;
+  private failure: MillraceError | null = null;
 
   static override async connect(address: string | Address, options: ConnectOptions = {}): Promise<Millrace> {
     // biome-ignore lint/complexity/noThisInStatic: not Client.connect, which would make a Client.
@@ -47,8 +53,11 @@ export class Millrace extends Client {
    */
   static async open(dataDirectory: string, options: OpenOptions = {}): Promise<Millrace> {
     const node = await startInside(dataDirectory, options);
+    let opened: Millrace | undefined;
+    // A node that fails must not end the host's process by a rejection that nobody handles.
+    node.closed.catch((error: unknown) => opened?.fail(asMillraceError(error), options.onFailure));
     try {
-      const opened = await Millrace.connect({ host: node.host, port: node.port }, options);
+      opened = await Millrace.connect({ host: node.host, port: node.port }, options);
       opened.node = node;
       return opened;
     } catch (error) {
@@ -62,12 +71,28 @@ export class Millrace extends Client {
     return this.node?.port ?? 0;
   }
 
-  /** Closes the client, and then the node if this is an opened one: everything acknowledged is on disk afterwards. */
+  /**
+   * Closes the client, and then the node if this is an opened one: everything acknowledged is on disk afterwards. Of a
+   * node that has failed, the first close rejects with why it did; further ones have nothing to do and resolve.
+   */
   override async close(): Promise<void> {
     await super.close();
-    const { node } = this;
+    const { node, failure } = this;
     this.node = null;
-    await node?.close();
+    this.failure = null;
+    if (failure !== null) throw failure;
+    try {
+      await node?.close();
+    } catch (error) {
+      throw asMillraceError(error);
+    }
+  }
+
+  /** A node that fails while it is closed is told by `close` alone. */
+  private fail(error: MillraceError, onFailure: OpenOptions['onFailure']): void {
+    if (this.node === null) return;
+    this.failure = error;
+    onFailure?.(error);
   }
 }
 

@@ -4,6 +4,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { Millrace, MillraceError } from '../../server/millrace.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -48,6 +49,38 @@ test('an opened node serves other clients on its port', async (context) => {
   assert.ok((await other.ping()) >= 0);
   await other.close();
   assert.ok((await db.ping()) >= 0, 'closing a client closes no node');
+});
+
+/** The worker threads that are posted to while `run` goes on. */
+async function workersOf<T>(run: () => Promise<T>): Promise<[T, Worker[]]> {
+  const workers = new Set<Worker>();
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (this: Worker, ...message: Parameters<Worker['postMessage']>) {
+    workers.add(this);
+    return postMessage.apply(this, message);
+  };
+  try {
+    return [await run(), [...workers]];
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+  }
+}
+
+test('a node that fails tells onFailure and close, and does not end the process around it', async (context) => {
+  const directory = temporaryDirectory(context);
+  const failures: MillraceError[] = [];
+  const onFailure = (error: MillraceError): number => failures.push(error);
+  const [db, workers] = await workersOf(() => Millrace.open(directory, { ...SMALL, onFailure }));
+  await workers[0]!.terminate();
+  while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await assert.rejects(db.close(), (error) => error === failures[0] && error instanceof MillraceError);
+  await db.close();
+  assert.equal(failures.length, 1);
+  const [again, threads] = await workersOf(() => Millrace.open(directory, SMALL));
+  await threads[0]!.terminate();
+  await assert.rejects(again.ping(), MillraceError);
+  await assert.rejects(again.close(), MillraceError);
+  await again.close();
 });
 
 const DOOR = new URL('../../server/millrace.js', import.meta.url).href;
