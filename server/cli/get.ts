@@ -24,7 +24,7 @@ export function command(): Command {
     .option('--json', 'one JSON object a key and line, null for a missing row')
     .addHelpText(
       'after',
-      '\nThe exit status is 3 when a row is missing.\n\nExample:\n  millrace get airport ORD\n  millrace get route ORD,LAX --json',
+      '\nThe exit status is 3 when a row is missing.\n\nExample:\n  millrace get airport ORD\n  millrace get route ORD,LAX --json\n  millrace get account -- -5     (after -- nothing is an option: a key may begin with a minus)',
     )
     .action(async (group: string, keys: string[], options: GetOptions) => {
       process.exitCode = await withClient(options, (client) => get(client, group, keys, options));

@@ -4,6 +4,7 @@
  *   one column        ORD          the text is the value
  *   several columns   ORD,LAX      values in column order; where a value has a comma itself, JSON: '["a,b","c"]'
  *
+ * Integers in JSON are taken digit by digit: as numbers they would be rounded beyond 2^53, to the key of another row.
  * int64: digits. timestamp: ISO 8601, UTC without a zone, or microseconds. uuid: its usual form. bytes: 0x and hex digits.
  */
 import { MillraceError } from '../../client/index.ts';
@@ -23,13 +24,22 @@ export function parseKey(text: string, columns: readonly KeyColumn[]): unknown {
 function keyParts(text: string, columns: readonly KeyColumn[]): unknown[] {
   if (text.startsWith('[')) {
     try {
-      const parsed: unknown = JSON.parse(text);
+      JSON.parse(text);
+      const parsed: unknown = JSON.parse(integersAsText(text));
       if (Array.isArray(parsed)) return parsed;
     } catch {
       // A key may well begin with a bracket: it is then text like any other.
     }
   }
   return columns.length === 1 ? [text] : text.split(',');
+}
+
+/** Strings, which stay as they are, or whole numbers with whatever fraction and exponent they have. */
+const JSON_STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+
+/** Of a text that is JSON: the same with each integer as a string of its digits. */
+function integersAsText(json: string): string {
+  return json.replace(JSON_STRING_OR_NUMBER, (token) => (/^-?\d+$/.test(token) ? `"${token}"` : token));
 }
 
 function parsePart(part: unknown, column: KeyColumn): unknown {

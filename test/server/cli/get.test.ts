@@ -36,6 +36,14 @@ test('a row is shown by its columns, or as JSON, and a missing one has its exit 
   assert.equal(nulls?.['text'], null);
 });
 
+test('a key that begins with a minus is looked up after --, and the help says so', async (context) => {
+  const { connect } = await startCliNode(context);
+  const { status, stdout, stderr } = await millrace(['get', 'typed', ...connect, '--', '-5']);
+  assert.equal(status, 3, stderr);
+  assert.equal(stdout, 'typed -5\n  no such row\n');
+  assert.match((await millrace(['get', '--help'])).stdout, /millrace get account -- -5/);
+});
+
 test('features can be chosen, and what is not there is named', async (context) => {
   const { connect } = await startCliNode(context);
   const chosen = await millrace(['get', 'typed', '1', '--features', 'share,flag', '--json', ...connect]);

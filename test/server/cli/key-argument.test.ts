@@ -26,6 +26,15 @@ test('several columns are separated by commas, or a JSON array', () => {
   assert.deepEqual(key('["a,b",7]', 'string', 'int64'), ['a,b', 7n]);
 });
 
+test('an integer beyond 2^53 in a JSON key is not rounded to its neighbour', () => {
+  assert.deepEqual(key('[9007199254740993, 1]', 'int64', 'int64'), [9_007_199_254_740_993n, 1n]);
+  assert.deepEqual(key('[-9223372036854775808,"1,\\"2"]', 'int64', 'string'), [-(2n ** 63n), '1,"2']);
+  assert.deepEqual(key('[1e3, "7"]', 'int64', 'int64'), [1000n, 7n]);
+  assert.equal(key('[9007199254740993]', 'int64'), 9_007_199_254_740_993n);
+  assert.throws(() => key('[9007199254740993]', 'timestamp'), { code: 'USAGE', message: /key column k0/ });
+  assert.throws(() => key('[9223372036854775808]', 'bytes'), { code: 'USAGE', message: /key column k0/ });
+});
+
 test('a time is ISO 8601, UTC without a zone, or microseconds', () => {
   assert.equal(key('1600000000000001', 'timestamp'), 1_600_000_000_000_001);
   assert.equal(key('2020-09-13T12:26:40.000001Z', 'timestamp'), 1_600_000_000_000_001);
