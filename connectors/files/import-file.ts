@@ -16,6 +16,7 @@ import { Progress } from '../progress.ts';
 import { formatColumnType } from './column-type.ts';
 import type { TimeUnit } from './convert.ts';
 import {
+  assertTypesKnown,
   type ImportPlan,
   type PlanRequest,
   planExistingGroup,
@@ -75,11 +76,15 @@ export async function importFile(path: string, options: ImportOptions): Promise<
       const existing = await groupOrUndefined(client, options.group);
       if (existing !== undefined) plan = planExistingGroup(source, request, existing.schema);
       showPlan(path, source, plan, existing === undefined ? 'new' : 'existing');
-      if (existing === undefined) await tryFirstRows(source, plan);
+      if (existing === undefined) {
+        assertTypesKnown(source, plan, request);
+        await tryFirstRows(source, plan);
+      }
       const group = existing ?? (await client.createGroup(plan.spec));
       return await importInto(path, source, plan, client, group, options);
     }
     showPlan(path, source, plan, 'new');
+    assertTypesKnown(source, plan, request);
     return 0;
   } catch (error) {
     throw named(error, path);

@@ -68,6 +68,19 @@ export function planNewGroup(source: Source, request: PlanRequest): ImportPlan {
   };
 }
 
+/** Of a file without rows nothing is known about its columns: a group made from them would have strings for good. */
+export function assertTypesKnown(source: Source, plan: ImportPlan, request: PlanRequest): void {
+  if (source.inferredRows !== 0) return;
+  const unknown = plan.columns.filter(
+    ({ name, role }) => role !== 'event time' && !request.override.has(name),
+  );
+  if (unknown.length === 0) return;
+  throw formatInvalid(
+    `there is no row to take types from, so the group ${request.group} is not created: name the types of ` +
+      `${unknown.map(({ name }) => name).join(', ')} with --schema, or import a file with rows first`,
+  );
+}
+
 /** The plan for a group that is there: its types, its names. */
 export function planExistingGroup(source: Source, request: PlanRequest, schema: GroupSchema): ImportPlan {
   const groupKey = schema.key.map((column) => column.name);

@@ -82,6 +82,20 @@ test('a CSV file becomes a group, shown first, and its rows', async (context) =>
   assert.ok(!existsSync(`${path}.flight.import`));
 });
 
+test('a CSV file with a header only creates no group, and does no harm to one that is there', async (context) => {
+  const { directory, address, client } = await setup(context);
+  const path = file(directory, 'empty.csv', 'id,delay\n');
+  const args = [path, '--group', 'flight', '--key', 'id', '--connect', address];
+  const refused = await importing(args);
+  assert.equal(refused.status, 1, refused.stdout);
+  assert.match(refused.stderr, /no row to take types from/);
+  assert.deepEqual(await client.groups(), []);
+  const declared = await importing([...args, '--schema', 'id:int64,delay:int32']);
+  assert.equal(declared.status, 0, declared.stderr);
+  assert.equal((await client.group('flight')).schema.features[0]?.type, 'int32');
+  assert.equal((await importing(args)).status, 0);
+});
+
 test('Parquet, Arrow and JSON lines of every type are stored as they are', async (context) => {
   const { directory, address, client } = await setup(context);
   const columns = ['id', 'flag', 'i8', 'u32', 'f32', 'text', 'raw', 'tags', 'nested', 'price'];

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SourceColumn } from '../../../connectors/files/column-type.ts';
 import {
+  assertTypesKnown,
   type PlanRequest,
   planExistingGroup,
   planIdentity,
@@ -92,6 +93,23 @@ test('JSON lines may be told of columns that the sample lacks; other formats may
     code: 'FILE_FORMAT_INVALID',
     message: /rare/,
   });
+});
+
+test('a file without rows makes no group of strings unless --schema names every type', () => {
+  const empty = source(COLUMNS, { format: 'csv', inferredRows: 0 });
+  const check = (from: Source, change: Partial<PlanRequest>): void => {
+    const asked = request(change);
+    assertTypesKnown(from, planNewGroup(from, asked), asked);
+  };
+  assert.throws(() => check(empty, { override: parseSchemaText('origin:string,delay:int32') }), {
+    code: 'FILE_FORMAT_INVALID',
+    message: /no row to take types from.*types of destination, weight with --schema/,
+  });
+  const all = 'origin:string,delay:int32,destination:string,weight:float32';
+  check(empty, { override: parseSchemaText(all) });
+  check(empty, { columns: ['delay'], override: parseSchemaText('origin:string,delay:int32') });
+  check(source(COLUMNS, { format: 'csv', inferredRows: 1 }), {});
+  check(source(COLUMNS, { rowCount: 0 }), {});
 });
 
 test('columns that are not there, twice there or of the wrong kind are refused by name', () => {
