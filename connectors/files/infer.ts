@@ -118,7 +118,8 @@ function kindOfJson(value: unknown): Kind {
     case 'boolean':
       return 'bool';
     case 'number':
-      return Number.isInteger(value) ? 'int64' : 'float64';
+      // Beyond 2^53 JSON.parse has rounded already, and int64 would refuse what it reads.
+      return Number.isSafeInteger(value) ? 'int64' : 'float64';
     case 'string':
       return Number.isNaN(parseTimestamp(value)) ? 'string' : 'timestamp';
     default:

@@ -63,6 +63,14 @@ test('a JSON column keeps its kind: a string of digits is no number', () => {
   assert.equal(jsonType(1, 'x'), 'msgpack');
 });
 
+test('a JSON number too large for an exact integer is a float64, which takes it', () => {
+  assert.equal(jsonType(1e300), 'float64');
+  assert.equal(jsonType(2 ** 53), 'float64');
+  assert.equal(jsonType(1, -1e300), 'float64');
+  assert.equal(jsonType([1e300]), 'list<float64>');
+  assert.equal(jsonType(2 ** 53 - 1), 'int64');
+});
+
 test('JSON lists of one kind of scalar are lists, all others msgpack', () => {
   assert.equal(jsonType([1, 2], [3.5]), 'list<float64>');
   assert.equal(jsonType(['a'], []), 'list<string>');
