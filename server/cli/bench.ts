@@ -35,7 +35,7 @@ export function command(): Command {
     .option('--batch <KEYS>', 'keys of a matrix read', countIn(1, 16_384), 100)
     .addHelpText(
       'after',
-      '\nIt makes a group named bench_… and drops it again. The client shares the machine with whatever else runs on it.\n' +
+      '\nIt makes a group named bench_… and drops it again; the index memory, the disk space and the id that it\ntook are not given back yet (compaction is to come), so try it on a node that may be thrown away.\nThe client shares the machine with whatever else runs on it.\n' +
         '\nExample:\n  millrace bench --rows 1000000 --concurrency 64',
     )
     .action(async (options: Options) => {

@@ -82,7 +82,11 @@ function dropCommand(): Command {
     .description('drop a group with all its rows and their history')
     .argument('<NAME>', 'the group')
     .option('--yes', 'yes, drop it: this cannot be undone')
-    .addHelpText('after', '\nExample:\n  millrace groups drop airport --yes')
+    .addHelpText(
+      'after',
+      '\nIts rows are invisible at once. Their memory in the index, their place on disk and the id of the group are not given\nback yet: that takes compaction, which is to come.\n' +
+        '\nExample:\n  millrace groups drop airport --yes',
+    )
     .action((name: string, options: GroupsOptions) => {
       if (options.yes !== true) {
         throw new MillraceError('USAGE', `dropping ${name} cannot be undone: say --yes if that is meant`);
