@@ -11,7 +11,7 @@
  */
 import { ENTRY_WORDS, GROUP_MASK } from './index-entry.ts';
 import { type IndexMemory, PAGE_ENTRIES, PAGE_ENTRIES_SHIFT } from './index-memory.ts';
-import { copyWords, entrySlab, entryWord, handleAt, homeSlot, openSlot } from './index-probe.ts';
+import { copyWords, entrySlab, entryWord, handleAt, openSlot } from './index-probe.ts';
 import {
   type IndexSegments,
   shapeAfter,
@@ -128,7 +128,7 @@ export class IndexGrowth {
   }
 }
 
-/** Puts entries that come in the order of their ranks into an empty table. */
+/** Puts entries that come in the order of their ranks into an empty table. The chunk is looked up once, not each time. */
 function placeEntries(
   copy: Uint32Array,
   fromSlot: number,
@@ -139,16 +139,31 @@ function placeEntries(
 ): void {
   const shape = tables[table] as number;
   const slots = shapeSlots(shape);
+  const depth = shapeDepth(shape);
+  const slotsPerRank = slots / 2 ** 32;
+  const chunkSlots = 2 ** (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
+  let slab = copy;
+  let base = 0;
+  let chunkEnd = 0;
   let next = 0;
   for (let word = fromSlot * ENTRY_WORDS; word < toSlot * ENTRY_WORDS; word += ENTRY_WORDS) {
     if (((copy[word + 1] as number) & GROUP_MASK) === 0) continue;
     const spread = (copy[word] as number) | 0;
-    const home = homeSlot(spread, shape);
-    const slot = home > next ? home : next;
+    const slot = Math.max((((spread << depth) >>> 0) * slotsPerRank) | 0, next);
     next = slot + 1;
-    // What goes past the end wraps, which the slow way knows how to do.
-    const handle = slot < slots ? handleAt(tables, table, slot) : openSlot(slabs, tables, table, spread);
-    copyWords(copy, word, entrySlab(slabs, handle), entryWord(handle));
+    if (slot >= slots) {
+      // What goes past the end wraps, which the slow way knows how to do.
+      const handle = openSlot(slabs, tables, table, spread);
+      copyWords(copy, word, entrySlab(slabs, handle), entryWord(handle));
+      continue;
+    }
+    if (slot >= chunkEnd) {
+      const handle = handleAt(tables, table, slot);
+      slab = entrySlab(slabs, handle);
+      base = entryWord(handle) - slot * ENTRY_WORDS;
+      chunkEnd = (slot & -chunkSlots) + chunkSlots;
+    }
+    copyWords(copy, word, slab, base + slot * ENTRY_WORDS);
   }
 }
 

@@ -43,13 +43,15 @@ import {
   NONE,
   openSlot,
   probe,
+  probeChunk,
   touchHomes,
+  UNDECIDED,
 } from './index-probe.ts';
 import { IndexSegments, shapePages, shapeSlots } from './index-segments.ts';
 import { verifyIndex } from './index-verify.ts';
 import { PARTITION_COUNT } from './limits.ts';
 
-/** Lookups of a batch that are touched together: their 128 lines fit the first-level cache with room to spare. */
+/** Lookups of a batch that are touched together: their 256 lines fill half a first-level cache. */
 const TOUCH_WINDOW = 64;
 
 export class IndexTable {
@@ -324,7 +326,13 @@ export class IndexTable {
     const spread = spreadOf(digestHi, group);
     const table = segments.tableOf(localPartition, spread);
     const tag = tagOf(digestLo, group);
-    return probe(memory.slabs, segments.tables, table, spread, tag, hash2 | 0, comparesHash2, after);
+    const { slabs } = memory;
+    const { tables } = segments;
+    if (after === NONE) {
+      const handle = probeChunk(slabs, tables, table, spread, tag, hash2 | 0, comparesHash2);
+      if (handle !== UNDECIDED) return handle;
+    }
+    return probe(slabs, tables, table, spread, tag, hash2 | 0, comparesHash2, after);
   }
 
   private spread(handle: number): number {
