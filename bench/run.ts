@@ -9,12 +9,14 @@
 
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 import { bulkLoad } from './bulk-load.ts';
+import { indexMemory } from './index-memory.ts';
 import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
 import { matrix } from './matrix.ts';
 import { markdownOf, type StoredResult, storedResults, storeResult, writeDocuments } from './report.ts';
 import { restart } from './restart.ts';
 import { scan } from './scan.ts';
+import { scanEncode } from './scan-encode.ts';
 import { singleGet } from './single-get.ts';
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
@@ -22,7 +24,9 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['single-get', singleGet],
   ['bulk-load', bulkLoad],
   ['scan', scan],
+  ['scan-encode', scanEncode],
   ['restart', restart],
+  ['index-memory', indexMemory],
   ['level-one', levelOne],
 ]);
 
