@@ -19,6 +19,7 @@
 import { strict as assert } from 'node:assert';
 import {
   digestHiOf,
+  ENTRY_WORDS,
   GROUP_MASK,
   readEventTimeMicros,
   readExpiryHours,
@@ -168,7 +169,7 @@ export class IndexTable {
   }
 
   /**
-   * Adds an entry that `findForWrite` did not find; the caller then calls `set`. May grow the table: a pause of
+   * Adds an entry that `findForWrite` did not find, of no version yet; the caller then calls `set`. May grow the table: a pause of
    * about 30 ns an entry of it.
    */
   insert(localPartition: number, digestHi: number, digestLo: number, group: number, hash2: number): number {
@@ -189,6 +190,7 @@ export class IndexTable {
     slab[word] = spread;
     slab[word + 1] = tagOf(digestLo, group);
     slab[word + 2] = hash2;
+    for (let rest = word + 3; rest < word + ENTRY_WORDS; rest += 1) slab[rest] = 0;
     return handle;
   }
 
