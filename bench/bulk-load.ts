@@ -137,7 +137,7 @@ export const bulkLoad: Benchmark = async (context) => {
     ],
     goals: [
       {
-        what: 'one shard, frames made ahead',
+        what: 'bulk load of the flights into one shard',
         measured: median(loads[0]![1], 'rowsPerSecond'),
         goal: 300_000,
         unit: 'rows/s',

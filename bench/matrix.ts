@@ -231,8 +231,18 @@ function summarize(
     ],
     tables,
     goals: [
-      { what: 'rows/s against Redis `HMGET`', measured: busy[0]! / busy[1]!, goal: 10, unit: 'x' },
-      { what: 'rows/s against Redis packed `MGET`', measured: busy[0]! / busy[2]!, goal: 1.5, unit: 'x' },
+      {
+        what: 'matrix of 100 keys × 50 floats, rows/s against Redis `HMGET`',
+        measured: busy[0]! / busy[1]!,
+        goal: 10,
+        unit: 'x',
+      },
+      {
+        what: 'the same against Redis `MGET` of packed floats',
+        measured: busy[0]! / busy[2]!,
+        goal: 1.5,
+        unit: 'x',
+      },
     ],
   };
 }

@@ -126,7 +126,7 @@ export const restart: Benchmark = (context) =>
         },
       ],
       goals: restarts.map(({ name, starts }) => ({
-        what: name,
+        what: `restart after ${name}`,
         measured: seconds(starts),
         goal: 3,
         unit: 's',

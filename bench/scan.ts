@@ -138,7 +138,7 @@ export const scan: Benchmark = (context) =>
       ],
       goals: [
         {
-          what: 'rows scanned to Arrow per CPU second of the scan thread',
+          what: 'scan of the flights to Arrow, per CPU second of the scan thread',
           measured: median(rounds[0]!, 'rowsPerScanCpuSecond'),
           goal: 2_000_000,
           unit: 'rows/s',

@@ -73,7 +73,7 @@ function summarize(byShape: LoadResult[][][], keyCount: number, redis: string): 
       }),
     })),
     goals: SHAPES.map((shape, index) => ({
-      what: `gets/s against Redis, ${shape.connections} connections, ${shape.depth} deep`,
+      what: `single gets against Redis \`GET\`, ${shape.connections} connections, ${shape.depth} deep`,
       measured: median(byShape[index]![0]!, 'opsPerSecond') / median(byShape[index]![1]!, 'opsPerSecond'),
       goal: 1,
       unit: 'x',
