@@ -10,7 +10,8 @@
  *   0     | 2         | number, from 1   | level-0 directory (level-zero-directory.ts)
  *   ≥ 1   | 0..4095   | counter, from 1  | level-1 block of that group's partition
  *
- * I1  A counter is never used twice under one high word, so a key once read never means another block.
+ * I1  While a process lives no counter is used twice under one high word, so a key once read never means another block. What
+ *     a crash left of an unfinished flush is removed before its numbers are used again.
  * I2  Counters stay below 2^32 - 1 (KEY_LO_END), which bounds a range that ends with its high word.
  */
 

@@ -87,7 +87,7 @@ export class IndexGrowth {
   private addChunk(table: number, shape: number): void {
     const { segments, memory } = this;
     const last = shapeCount(shape) - 1;
-    const chunkSlots = 2 ** (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
+    const chunkSlots = 1 << (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
     for (let chunk = 0; chunk < last; chunk += 1) {
       const handle = handleAt(segments.tables, table, chunk * chunkSlots);
       const word = entryWord(handle);
@@ -112,7 +112,7 @@ export class IndexGrowth {
   /** Copies the slots out in the order of ranks: the wrapped entries, which stand first, come last. */
   private copyOut(table: number, shape: number): void {
     const words = shapeSlots(shape) * ENTRY_WORDS;
-    const chunkWords = ENTRY_WORDS * 2 ** (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
+    const chunkWords = ENTRY_WORDS * (1 << (shapeOrder(shape) + PAGE_ENTRIES_SHIFT));
     if (this.copy.length < words) this.copy = new Uint32Array(words);
     const { copy } = this;
     let to = -shapeWrapped(shape) * ENTRY_WORDS;
@@ -141,7 +141,7 @@ function placeEntries(
   const slots = shapeSlots(shape);
   const depth = shapeDepth(shape);
   const slotsPerRank = slots / 2 ** 32;
-  const chunkSlots = 2 ** (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
+  const chunkSlots = 1 << (shapeOrder(shape) + PAGE_ENTRIES_SHIFT);
   let slab = copy;
   let base = 0;
   let chunkEnd = 0;

@@ -59,9 +59,9 @@ export class IndexMemory {
     this.unlink(page, from);
     while (from > order) {
       from -= 1;
-      this.link(page + 2 ** from, from);
+      this.link(page + (1 << from), from);
     }
-    this.usedPages += 2 ** order;
+    this.usedPages += 1 << order;
     this.clear(page, order);
     return page;
   }
@@ -69,9 +69,9 @@ export class IndexMemory {
   free(page: number, order: number): void {
     let first = page;
     let grown = order;
-    this.usedPages -= 2 ** order;
+    this.usedPages -= 1 << order;
     while (grown < ORDER_MAX) {
-      const buddy = first ^ (2 ** grown);
+      const buddy = first ^ (1 << grown);
       if (this.slabOf(buddy).freeOrders[buddy & PAGE_MASK] !== grown + 1) break;
       this.unlink(buddy, grown);
       first = Math.min(first, buddy);
@@ -128,7 +128,7 @@ export class IndexMemory {
   private clear(page: number, order: number): void {
     const slab = this.slabOf(page);
     const first = page & PAGE_MASK;
-    const end = first + 2 ** order;
+    const end = first + (1 << order);
     if (first < slab.touchedPages) {
       const words = this.slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
       words.fill(0, first << PAGE_WORDS_SHIFT, end << PAGE_WORDS_SHIFT);

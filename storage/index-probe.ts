@@ -187,7 +187,7 @@ export function probe(
 /**
  * Empties the slot where an entry of this rank belongs, behind all of its rank, and answers its handle: entries from
  * there on move up by one to the first empty slot, which the load leaves. Bounded by that run. The words of
- * the slot keep what was there.
+ * the slot keep what was there. A run often ends in the chunk, and nearly always in the next.
  */
 export function openSlot(
   slabs: readonly Uint32Array[],
@@ -212,12 +212,33 @@ export function openSlot(
   }
   let empty = opened;
   while (empty < end && ((slab[empty + 1] as number) & GROUP_MASK) !== 0) empty += ENTRY_WORDS;
-  if (empty >= end) return openSlotAcross(slabs, tables, table, spread);
+  if (empty >= end) {
+    const isNear =
+      opened < end && chunk + 1 < shapeCount(shape) && openFirst(slabs, tables, table, chunk + 1);
+    if (!isNear) return openSlotAcross(slabs, tables, table, spread);
+    empty = end - ENTRY_WORDS;
+    const next = tables[table + TABLE_CHUNKS + chunk + 1] as number;
+    const nextSlab = slabs[next >>> SLAB_PAGES_SHIFT] as Uint32Array;
+    copyWords(slab, empty, nextSlab, (next & PAGE_MASK) << PAGE_WORDS_SHIFT);
+  }
   if (empty > opened) slab.copyWithin(opened + ENTRY_WORDS, opened, empty);
   return ((page >>> SLAB_PAGES_SHIFT) << SLAB_ENTRIES_SHIFT) + (opened >>> ENTRY_SHIFT);
 }
 
-/** The same, slot by slot, where the run goes on in the next chunk or past the table's end. */
+/** Empties the first slot of a chunk, if a slot of that chunk is empty: answers whether it is. */
+function openFirst(slabs: readonly Uint32Array[], tables: Int32Array, table: number, chunk: number): boolean {
+  const page = tables[table + TABLE_CHUNKS + chunk] as number;
+  const slab = slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
+  const first = (page & PAGE_MASK) << PAGE_WORDS_SHIFT;
+  const end = first + (ENTRY_WORDS << (shapeOrder(tables[table] as number) + PAGE_ENTRIES_SHIFT));
+  let empty = first;
+  while (empty < end && ((slab[empty + 1] as number) & GROUP_MASK) !== 0) empty += ENTRY_WORDS;
+  if (empty >= end) return false;
+  if (empty > first) slab.copyWithin(first + ENTRY_WORDS, first, empty);
+  return true;
+}
+
+/** The same, slot by slot, where the run goes on past the table's end or over a whole chunk. */
 function openSlotAcross(
   slabs: readonly Uint32Array[],
   tables: Int32Array,

@@ -8,7 +8,7 @@
  *     one walk, in sequence.
  * I3  A table grows before its load would exceed 0.85, and from four pages on by a quarter at most. Its load is then
  *     never below 0.68, and an entry costs at most 32 / 0.68 = 47.06 bytes; what surrounds it costs 36 bytes
- *     a table and a byte a KiB. Tables do not shrink: what is removed makes room for what comes.
+ *     a table and 9 bytes a KiB. Tables do not shrink: what is removed makes room for what comes.
  * I4  A table that would exceed 512 KiB is split in two instead. So no insert moves more than 14 k entries, however
  *     many rows a partition has.
  * I5  No call allocates, except for the pages and lists that an insert may add.

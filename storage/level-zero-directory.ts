@@ -19,6 +19,7 @@
  */
 import { strict as assert } from 'node:assert';
 import type { BuiltBlock } from './block-builder.ts';
+import { KEY_LO_END } from './block-key.ts';
 import { checksum64 } from './checksum.ts';
 import { PARTITION_COUNT } from './limits.ts';
 import { StorageError } from './storage-error.ts';
@@ -37,6 +38,7 @@ export function encodeDirectory(
   firstSequence: number,
   blocks: readonly BuiltBlock[],
 ): Uint8Array {
+  assert(firstSequence + blocks.length <= KEY_LO_END, 'sequences last for 16 TiB of blocks');
   const bytes = new Uint8Array(HEADER_BYTES + blocks.length * ENTRY_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, flushNumber, true);
