@@ -62,6 +62,9 @@ export class IndexTable {
   private rows = 0;
   /** Where touching leaves what it loaded, so that no compiler drops the loads. */
   private touched = 0;
+  /** What a window of a batch has worked out: each row's spread digest and table. */
+  private readonly windowSpreads: Int32Array = new Int32Array(TOUCH_WINDOW);
+  private readonly windowTables: Int32Array = new Int32Array(TOUCH_WINDOW);
 
   constructor(options: { partitionCount: number }) {
     this.segments = new IndexSegments(options.partitionCount);
@@ -83,7 +86,7 @@ export class IndexTable {
    * Digest halves may be given signed (`| 0`), which spares a boxed number where the call is not inlined.
    */
   find(localPartition: number, digestHi: number, digestLo: number, group: number): number {
-    return this.lookUp(localPartition, digestHi, digestLo, group, 0, false, NONE);
+    return this.lookUp(localPartition, digestHi, digestLo, group, 0, false);
   }
 
   /**
@@ -97,20 +100,22 @@ export class IndexTable {
     shardCount: number,
     handles: Int32Array,
   ): void {
-    const { segments, memory } = this;
+    const { segments, memory, windowSpreads, windowTables } = this;
     for (let from = 0; from < count; from += TOUCH_WINDOW) {
       const to = Math.min(from + TOUCH_WINDOW, count);
       for (let index = from; index < to; index += 1) {
         const localPartition = (((digests[2 * index] as number) & (PARTITION_COUNT - 1)) / shardCount) | 0;
         const spread = spreadOf((digests[2 * index + 1] as number) | 0, group);
         const table = segments.tableOf(localPartition, spread);
+        windowSpreads[index - from] = spread;
+        windowTables[index - from] = table;
         handles[index] = homeHandle(segments.tables, table, spread);
       }
       this.touched ^= touchHomes(memory.slabs, handles, from, to);
       for (let index = from; index < to; index += 1) {
-        const digestLo = (digests[2 * index] as number) | 0;
-        const localPartition = ((digestLo & (PARTITION_COUNT - 1)) / shardCount) | 0;
-        handles[index] = this.find(localPartition, (digests[2 * index + 1] as number) | 0, digestLo, group);
+        const tag = tagOf(digests[2 * index] as number, group);
+        const spread = windowSpreads[index - from] as number;
+        handles[index] = this.lookIn(windowTables[index - from] as number, spread, tag, 0, false);
       }
     }
   }
@@ -130,7 +135,10 @@ export class IndexTable {
 
   /** The next such entry after `handle`, or -1. Walks from the home slot again: digests rarely collide. */
   next(handle: number, localPartition: number, digestHi: number, digestLo: number, group: number): number {
-    return this.lookUp(localPartition, digestHi, digestLo, group, 0, false, handle);
+    const spread = spreadOf(digestHi, group);
+    const { tables } = this.segments;
+    const table = this.segments.tableOf(localPartition, spread);
+    return probe(this.memory.slabs, tables, table, spread, tagOf(digestLo, group), 0, false, handle);
   }
 
   /** The entry with this digest, group and second hash, 96 hash bits in all, or -1. */
@@ -141,7 +149,7 @@ export class IndexTable {
     group: number,
     hash2: number,
   ): number {
-    return this.lookUp(localPartition, digestHi, digestLo, group, hash2, true, NONE);
+    return this.lookUp(localPartition, digestHi, digestLo, group, hash2, true);
   }
 
   /** The entry that still points at this place, or -1: what a flush or a compaction moves. */
@@ -322,19 +330,18 @@ export class IndexTable {
     group: number,
     hash2: number,
     comparesHash2: boolean,
-    after: number,
   ): number {
-    const { segments, memory } = this;
     const spread = spreadOf(digestHi, group);
-    const table = segments.tableOf(localPartition, spread);
-    const tag = tagOf(digestLo, group);
-    const { slabs } = memory;
-    const { tables } = segments;
-    if (after === NONE) {
-      const handle = probeChunk(slabs, tables, table, spread, tag, hash2 | 0, comparesHash2);
-      if (handle !== UNDECIDED) return handle;
-    }
-    return probe(slabs, tables, table, spread, tag, hash2 | 0, comparesHash2, after);
+    const table = this.segments.tableOf(localPartition, spread);
+    return this.lookIn(table, spread, tagOf(digestLo, group), hash2 | 0, comparesHash2);
+  }
+
+  private lookIn(table: number, spread: number, tag: number, hash2: number, comparesHash2: boolean): number {
+    const { slabs } = this.memory;
+    const { tables } = this.segments;
+    const handle = probeChunk(slabs, tables, table, spread, tag, hash2, comparesHash2);
+    if (handle !== UNDECIDED) return handle;
+    return probe(slabs, tables, table, spread, tag, hash2, comparesHash2, NONE);
   }
 
   private spread(handle: number): number {
