@@ -24,6 +24,7 @@ import {
   openShardStore,
   type ShardStore,
   SnapshotReader,
+  UNCONDITIONAL,
   VersionMerge,
 } from '../storage/index.ts';
 import { type Benchmark, type BenchmarkContext, type BenchmarkResult, withDirectory } from './benchmark.ts';
@@ -118,6 +119,7 @@ function write(store: ShardStore, ids: readonly number[]): Promise<void> {
     keys: keyBatch(ids),
     eventTimes: Float64Array.from(ids, (id) => NOW_MICROS + id),
     ttlSeconds: 0,
+    ...UNCONDITIONAL,
     payload: payload.finish(),
     payloadOffsets,
     results: new Uint8Array(count),

@@ -4,7 +4,8 @@
  *
  *   0–15   framing and requests        64–79  raised by the client itself
  *   16–31  what the request asked for  80–95  raised while a node starts
- *   32–63  the node's state            96–111 files and the command line
+ *   32–47  the node's state            96–111 files and the command line
+ *   48–62  what the request asked for, continued
  *
  * retryable: the same request may succeed later, and was certainly not applied unless indeterminate is set too.
  * indeterminate: the request may or may not have been applied.
@@ -43,6 +44,8 @@ export const ERROR_CODES = {
   EVENT_TIME_IN_FUTURE: { number: 27, retryable: false, indeterminate: false },
   TOO_LATE: { number: 28, retryable: false, indeterminate: false },
   LIMIT_EXCEEDED: { number: 29, retryable: false, indeterminate: false },
+  VERSION_MISMATCH: { number: 30, retryable: false, indeterminate: false },
+  LATE_PATCH: { number: 31, retryable: false, indeterminate: false },
 
   NOT_OWNER: { number: 32, retryable: true, indeterminate: false },
   DEADLINE_EXCEEDED: { number: 33, retryable: false, indeterminate: true },
@@ -51,6 +54,11 @@ export const ERROR_CODES = {
   STORAGE_FULL: { number: 36, retryable: false, indeterminate: false },
   MEMORY_FULL: { number: 37, retryable: false, indeterminate: false },
   BLOCK_CORRUPT: { number: 38, retryable: false, indeterminate: false },
+  PATCH_INVALID: { number: 48, retryable: false, indeterminate: false },
+  IDEMPOTENCY_EXPIRED: { number: 49, retryable: false, indeterminate: false },
+  HISTORY_EXPIRED: { number: 50, retryable: false, indeterminate: false },
+  READ_POINT_INVALID: { number: 51, retryable: false, indeterminate: false },
+
   INTERNAL: { number: 63, retryable: false, indeterminate: true },
 
   CONNECTION_LOST: { number: 64, retryable: true, indeterminate: true },
@@ -69,6 +77,7 @@ export const ERROR_CODES = {
   FILE_UNREADABLE: { number: 96, retryable: false, indeterminate: false },
   FILE_FORMAT_INVALID: { number: 97, retryable: false, indeterminate: false },
   USAGE: { number: 98, retryable: false, indeterminate: false },
+  BACKUP_INVALID: { number: 99, retryable: false, indeterminate: false },
 } as const;
 
 export type ErrorCodeName = keyof typeof ERROR_CODES;

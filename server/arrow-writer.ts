@@ -24,8 +24,10 @@ import {
 } from '../protocol/index.ts';
 import {
   RECORD_EVENT_TIME_AT,
+  RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
   RECORD_KEY_BYTES_AT,
+  REQUEST_KEY_BYTES,
   type VersionMerge,
 } from '../storage/index.ts';
 import { BITMAP_WORD, type ColumnBuilder, type RowChunk } from './arrow-buffer.ts';
@@ -45,6 +47,10 @@ const METADATA_ENTRY_BYTES = 16;
 /** Words of a record: its key, and the key's length; of a row: its length. */
 const RECORD_KEY_WORD: number = RECORD_HEADER_BYTES >>> 2;
 const RECORD_KEY_BYTES_WORD: number = RECORD_KEY_BYTES_AT >>> 2;
+/** The flags are the highest byte of this word, and FLAG_KEYED is their second bit. */
+const RECORD_FLAGS_WORD: number = RECORD_FLAGS_AT >>> 2;
+const RECORD_KEYED_SHIFT = 25;
+const REQUEST_KEY_WORDS: number = REQUEST_KEY_BYTES >>> 2;
 const ROW_BYTES_WORD = 1;
 
 interface KeyStep {
@@ -255,7 +261,9 @@ function locateRows(
     const record = places[i]! << 1;
     const recordBytes = words[record]!;
     const keyBytes = words[record + RECORD_KEY_BYTES_WORD]! & 0xffff;
-    const row = record + RECORD_KEY_WORD + (((keyBytes + 7) >>> 3) << 1);
+    const requestKeyWords =
+      ((words[record + RECORD_FLAGS_WORD]! >>> RECORD_KEYED_SHIFT) & 1) * REQUEST_KEY_WORDS;
+    const row = record + RECORD_KEY_WORD + (((keyBytes + 7) >>> 3) << 1) + requestKeyWords;
     const rowVersion = words[row]! & 0xffff;
     left -= rowBytes + (hasVariable ? recordBytes : 0);
     if (left < 0 || (version >= 0 && rowVersion !== version)) break;

@@ -15,6 +15,7 @@ import { align8, type Frame, KeyBatch, OPERATIONS, ProtocolError, writeInt64 } f
 import {
   KIND_DELETE,
   KIND_PUT,
+  type PatchMerge,
   type ShardStore,
   type StorageError,
   type WriteRequest,
@@ -56,6 +57,12 @@ class PendingWrite implements WriteRequest, Deadline {
   ttlSeconds = 0;
   payload: Uint8Array = NO_BYTES;
   payloadOffsets: Uint32Array | null = null;
+  isBackfill = false;
+  ifVersions: Float64Array | null = null;
+  merge: PatchMerge | null = null;
+  clientIdLo = 0;
+  clientIdHi = 0;
+  sequence = 0;
   results: Uint8Array = new Uint8Array(1);
   lsns: Float64Array = new Float64Array(1);
   context: SessionContext | undefined;

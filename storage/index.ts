@@ -3,13 +3,16 @@ export { type Arena, ArenaTable } from './arena.ts';
 export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
 export { loadChecksum } from './checksum.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
+export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
 export { RECORD_HEADER_BYTES } from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
 export {
   KIND_DELETE,
   KIND_PUT,
   RECORD_EVENT_TIME_AT,
+  RECORD_FLAGS_AT,
   RECORD_KEY_BYTES_AT,
+  REQUEST_KEY_BYTES,
   readRecordEventTime,
   readRecordLsn,
   recordPayloadOffset,
@@ -19,4 +22,12 @@ export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } 
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';
 export { StorageError, type StorageErrorCode } from './storage-error.ts';
 export { type RowCursor, VersionMerge } from './version-merge.ts';
-export { RESULT_APPLIED, RESULT_SUPERSEDED, type WriteRequest } from './write-request.ts';
+export {
+  type PatchMerge,
+  RESULT_APPLIED,
+  RESULT_HISTORY,
+  RESULT_SUPERSEDED,
+  refusalResult,
+  UNCONDITIONAL,
+  type WriteRequest,
+} from './write-request.ts';

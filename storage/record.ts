@@ -6,7 +6,7 @@
  *   0      | 4    | record bytes, a multiple of 8, header included
  *   4      | 2    | group, 1..4095
  *   6      | 1    | kind: 1 put, 2 delete
- *   7      | 1    | flags, 0
+ *   7      | 1    | flags: 1 history only, 2 keyed; the rest 0
  *   8      | 4    | digest, low word (its low 12 bits are the partition)
  *   12     | 4    | digest, high word
  *   16     | 8    | event time, i64 microseconds since the epoch
@@ -16,7 +16,13 @@
  *   44     | 2    | key bytes, 1..1024
  *   46     | 2    | 0
  *   48     |      | entity key, zero-padded to 8
+ *          | 24   | keyed records: which request wrote it
+ *          |      |   0 u32, u32 client id | 8 i64 sequence, from 0 | 16 u32 ordinal | 20 u8 result | 21 zero
  *          |      | payload: the encoded row, a multiple of 8; a delete has none
+ *
+ * A history-only version is seen by reads as of a moment and never by lookups. A keyed one names the request that
+ * wrote it, so that the request is not applied twice: the ordinal counts the request's rows of this partition from 0,
+ * and the result is what that row was answered.
  *
  * I1  A record starts 8-aligned in its buffer, so its payload does too.
  * I2  Equal versions have equal bytes: padding and reserved fields are zero.
@@ -37,6 +43,15 @@ import {
 export const KIND_PUT = 1;
 export const KIND_DELETE = 2;
 
+/** A backfilled version: it enters history, and is never the row that lookups see. */
+export const FLAG_HISTORY_ONLY = 1;
+/** A version that carries its request's idempotency key. */
+export const FLAG_KEYED = 2;
+/** What that takes, between key and payload. */
+export const REQUEST_KEY_BYTES = 24;
+
+const FLAGS_ALL: number = FLAG_HISTORY_ONLY | FLAG_KEYED;
+
 /** The smallest record: a header and a key of up to 8 bytes. */
 export const RECORD_BYTES_MIN: number = RECORD_HEADER_BYTES + 8;
 
@@ -47,6 +62,7 @@ export const RECORD_MALFORMED = -1;
 export const RECORD_BYTES_AT = 0;
 export const RECORD_GROUP_AT = 4;
 export const RECORD_KIND_AT = 6;
+export const RECORD_FLAGS_AT = 7;
 export const RECORD_DIGEST_LO_AT = 8;
 export const RECORD_DIGEST_HI_AT = 12;
 export const RECORD_EVENT_TIME_AT = 16;
@@ -71,8 +87,13 @@ export function alignPage(position: number, pageBytes: number): number {
 }
 
 /** Size of a record with this key and payload (the payload's length must be a multiple of 8). */
-export function recordBytesOf(keyBytes: number, payloadBytes: number): number {
-  return RECORD_HEADER_BYTES + align8(keyBytes) + payloadBytes;
+export function recordBytesOf(keyBytes: number, payloadBytes: number, flags: number = 0): number {
+  return RECORD_HEADER_BYTES + align8(keyBytes) + requestKeyBytesOf(flags) + payloadBytes;
+}
+
+/** What a record with these flags has between its key and its payload. */
+export function requestKeyBytesOf(flags: number): number {
+  return (flags & FLAG_KEYED) === 0 ? 0 : REQUEST_KEY_BYTES;
 }
 
 /** Writes the header; key, padding and payload are the caller's (padding must end up zero). (m) 14 ns. */
@@ -89,9 +110,10 @@ export function writeRecordHeader(
   commitTimeMicros: number,
   expirySeconds: number,
   keyBytes: number,
+  flags: number = 0,
 ): void {
   view.setUint32(offset, recordBytes, true);
-  view.setUint32(offset + RECORD_GROUP_AT, group | (kind << 16), true);
+  view.setUint32(offset + RECORD_GROUP_AT, group | (kind << 16) | (flags << 24), true);
   view.setUint32(offset + RECORD_DIGEST_LO_AT, digestLo, true);
   view.setUint32(offset + RECORD_DIGEST_HI_AT, digestHi, true);
   writeSafeInteger(view, offset + RECORD_EVENT_TIME_AT, eventTimeMicros);
@@ -111,6 +133,10 @@ export function readRecordGroup(view: DataView, offset: number): number {
 
 export function readRecordKind(view: DataView, offset: number): number {
   return view.getUint8(offset + RECORD_KIND_AT);
+}
+
+export function readRecordFlags(view: DataView, offset: number): number {
+  return view.getUint8(offset + RECORD_FLAGS_AT);
 }
 
 export function readRecordDigestLo(view: DataView, offset: number): number {
@@ -146,9 +172,14 @@ export function recordKeyOffset(offset: number): number {
   return offset + RECORD_HEADER_BYTES;
 }
 
+/** Where a keyed record's request key starts; in others the payload does. */
+export function recordRequestKeyOffset(view: DataView, offset: number): number {
+  return offset + RECORD_HEADER_BYTES + align8(readRecordKeyBytes(view, offset));
+}
+
 /** Where the payload starts; it ends where the record ends. */
 export function recordPayloadOffset(view: DataView, offset: number): number {
-  return offset + RECORD_HEADER_BYTES + align8(readRecordKeyBytes(view, offset));
+  return recordRequestKeyOffset(view, offset) + requestKeyBytesOf(readRecordFlags(view, offset));
 }
 
 /** Writes a safe integer as i64 (or u64, when not negative). */
@@ -185,11 +216,12 @@ export function verifyRecord(view: DataView, offset: number, end: number): numbe
     return RECORD_MALFORMED;
   }
   const group = view.getUint16(offset + RECORD_GROUP_AT, true);
-  // Kind and flags as one word: kinds 1 and 2 with flags 0 are the values 1 and 2.
-  const kind = view.getUint16(offset + RECORD_KIND_AT, true);
+  const kind = view.getUint8(offset + RECORD_KIND_AT);
+  const flags = view.getUint8(offset + RECORD_FLAGS_AT);
   if (group === 0 || group > RECORD_GROUP_MAX || (kind !== KIND_PUT && kind !== KIND_DELETE)) {
     return RECORD_MALFORMED;
   }
+  if (flags > FLAGS_ALL) return RECORD_MALFORMED;
   if (
     !isSafeInteger64(view, offset + RECORD_EVENT_TIME_AT) ||
     !isSafeInteger64(view, offset + RECORD_COMMIT_TIME_AT)
@@ -205,12 +237,20 @@ export function verifyRecord(view: DataView, offset: number, end: number): numbe
   ) {
     return RECORD_MALFORMED;
   }
-  const payload = RECORD_HEADER_BYTES + align8(keyBytes);
+  const keyEnd = RECORD_HEADER_BYTES + align8(keyBytes);
+  const payload = keyEnd + requestKeyBytesOf(flags);
   if (payload > recordBytes || (kind === KIND_DELETE && payload !== recordBytes)) return RECORD_MALFORMED;
-  for (let at = RECORD_HEADER_BYTES + keyBytes; at < payload; at++) {
+  for (let at = RECORD_HEADER_BYTES + keyBytes; at < keyEnd; at++) {
     if (view.getUint8(offset + at) !== 0) return RECORD_MALFORMED;
   }
+  if (payload !== keyEnd && !isRequestKey(view, offset + keyEnd)) return RECORD_MALFORMED;
   return offset + recordBytes;
+}
+
+function isRequestKey(view: DataView, at: number): boolean {
+  const isNamed = view.getUint32(at, true) !== 0 || view.getUint32(at + 4, true) !== 0;
+  const isZeroed = view.getUint32(at + 20, true) >>> 8 === 0;
+  return isNamed && isZeroed && isSafeInteger64(view, at + 8) && readSafeInteger(view, at + 8) >= 0;
 }
 
 /** The records in [start, end), or RECORD_MALFORMED when the range does not hold whole, well-formed records. */

@@ -8,6 +8,7 @@ import {
   RECORD_MISSING,
   ReadBatch,
   recordPayloadOffset,
+  UNCONDITIONAL,
 } from '../../storage/index.ts';
 import { keyBatchOf, TestShard, temporaryDirectory } from '../support/shard.ts';
 
@@ -44,6 +45,7 @@ describe('read path with colliding digests', () => {
       count: keys.length,
       keys: colliding(keys),
       eventTimes: new Float64Array(keys.length).fill(eventTime),
+      ...UNCONDITIONAL,
       ttlSeconds: 0,
       payload,
       payloadOffsets:

@@ -5,6 +5,8 @@ import {
   align8,
   alignPage,
   countRecords,
+  FLAG_HISTORY_ONLY,
+  FLAG_KEYED,
   isSafeInteger64,
   KIND_DELETE,
   KIND_PUT,
@@ -15,6 +17,7 @@ import {
   readRecordDigestLo,
   readRecordEventTime,
   readRecordExpirySeconds,
+  readRecordFlags,
   readRecordGroup,
   readRecordKeyBytes,
   readRecordKind,
@@ -23,6 +26,7 @@ import {
   recordBytesOf,
   recordKeyOffset,
   recordPayloadOffset,
+  recordRequestKeyOffset,
   verifyRecord,
   writeRecordHeader,
   writeSafeInteger,
@@ -80,6 +84,40 @@ function encode(version: Version): { bytes: Uint8Array; view: DataView } {
   bytes.set(version.payload, recordPayloadOffset(view, 0));
   return { bytes, view };
 }
+
+test('a keyed record has its golden bytes, and one whose request key is malformed is refused', () => {
+  const key = Buffer.from('SFO/JFK');
+  const recordBytes = recordBytesOf(key.length, 16, FLAG_KEYED | FLAG_HISTORY_ONLY);
+  const bytes = new Uint8Array(recordBytes);
+  const view = new DataView(bytes.buffer);
+  const flags = FLAG_KEYED | FLAG_HISTORY_ONLY;
+  writeRecordHeader(view, 0, recordBytes, 7, KIND_PUT, 5, 6, 1000, 1, 2000, 0, key.length, flags);
+  bytes.set(key, recordKeyOffset(0));
+  const at = recordRequestKeyOffset(view, 0);
+  view.setUint32(at, 0xc11e0001, true);
+  view.setUint32(at + 4, 0x1d, true);
+  writeSafeInteger(view, at + 8, 41);
+  view.setUint32(at + 16, 3, true);
+  view.setUint8(at + 20, 1);
+  bytes.fill(0xaa, recordPayloadOffset(view, 0));
+  assert.equal(recordPayloadOffset(view, 0), recordBytes - 16);
+  assert.equal(readRecordFlags(view, 0), flags);
+  assert.equal(verifyRecord(view, 0, recordBytes), recordBytes);
+  assertGolden('record-keyed', bytes);
+
+  for (const [offset, value] of [
+    [at + 21, 1],
+    [at + 14, 0xff],
+    [7, 4],
+  ] as const) {
+    const broken = bytes.slice();
+    broken[offset] = value;
+    assert.equal(verifyRecord(new DataView(broken.buffer), 0, recordBytes), RECORD_MALFORMED);
+  }
+  const nameless = bytes.slice();
+  nameless.fill(0, at, at + 8);
+  assert.equal(verifyRecord(new DataView(nameless.buffer), 0, recordBytes), RECORD_MALFORMED);
+});
 
 test('a put and a delete have their golden bytes', () => {
   assertGolden('record-put', encode(PUT).bytes);
@@ -168,7 +206,7 @@ test('a record with a wrong field is malformed', () => {
     ['a group above 4095', (view) => view.setUint16(4, 4096, true)],
     ['kind 0', (view) => view.setUint8(6, 0)],
     ['kind 3', (view) => view.setUint8(6, 3)],
-    ['a flag', (view) => view.setUint8(7, 1)],
+    ['a flag that nobody gave a meaning', (view) => view.setUint8(7, 4)],
     ['an event time beyond safe integers', (view) => view.setBigInt64(16, 2n ** 53n, true)],
     ['LSN 0', (view) => view.setBigUint64(24, 0n, true)],
     ['an LSN above 39 bits', (view) => view.setBigUint64(24, 2n ** 39n, true)],

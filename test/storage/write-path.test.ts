@@ -11,7 +11,7 @@ import { KIND_PUT } from '../../storage/record.ts';
 import { StorageError } from '../../storage/storage-error.ts';
 import { WriteBuffer } from '../../storage/write-buffer.ts';
 import { WritePath } from '../../storage/write-path.ts';
-import type { WriteRequest } from '../../storage/write-request.ts';
+import { UNCONDITIONAL, type WriteRequest } from '../../storage/write-request.ts';
 import { keyBatchOf } from '../support/shard.ts';
 
 /** Keeps each commit until the test settles it. */
@@ -80,6 +80,7 @@ function request(keys: readonly string[], payloadBytes = 8): WriteRequest {
     count: keys.length,
     keys: keyBatchOf(keys),
     eventTimes: new Float64Array(keys.length).fill(5),
+    ...UNCONDITIONAL,
     ttlSeconds: 0,
     payload: new Uint8Array(payloadBytes * keys.length),
     payloadOffsets: Uint32Array.from({ length: keys.length + 1 }, (_value, i) => i * payloadBytes),

@@ -18,6 +18,7 @@ import {
   type ShardStore,
   type ShardStoreOptions,
   type StorageError,
+  UNCONDITIONAL,
 } from '../../storage/index.ts';
 
 export const TEST_NOW_MICROS: number = 1_700_000_000_000_000;
@@ -140,6 +141,7 @@ export class TestShard {
       count: rows.length,
       keys,
       eventTimes,
+      ...UNCONDITIONAL,
       ttlSeconds,
       payload,
       payloadOffsets,
