@@ -248,6 +248,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/node.test.ts',
     why: 'it is the life of a thread',
   },
+  'storage/group-policy.ts': {
+    by: 'storage/write-path.test.ts',
+    why: 'a type and a default; what they lead to is what writes and compaction do',
+  },
   'storage/buffered-versions.ts': {
     by: 'storage/shard-store.test.ts',
     why: 'what is handed to scans before and after a flush',
