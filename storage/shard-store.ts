@@ -5,15 +5,12 @@
  *                └▶ index, write buffer ─▶ flush ─▶ level-0 blocks, checkpoint ─▶ journal recycled
  *
  * I1  All of it runs on one thread; nothing here is shared with another.
- * I2  Two generations of the write buffer at most: one takes records, one is being flushed.
- * I3  A flush begins when the active generation reaches half of the write buffer's bound, or when the journal holds
- *     JOURNAL_BYTES_MAX; while one runs and the other half is full, `pressure` asks callers to hold writes back, and
- *     when the active generation alone has reached the bound they are refused.
- * I4  After a fatal error (journal, flush, sync) nothing is acknowledged; `onFatal` was called once.
+ * I2  While the write buffer is full and its flush is behind, `pressure` asks callers to hold writes back, and later they
+ *     are refused (flush-cycle.ts).
+ * I3  After a fatal error (journal, flush, sync) nothing is acknowledged; `onFatal` was called once.
  *
  * Threads, sockets, schemas and rows' contents are the server's business.
  */
-import { strict as assert } from 'node:assert';
 import type { KeyBatch } from '../protocol/index.ts';
 import { ArenaTable } from './arena.ts';
 import { BlockCache } from './block-cache.ts';
@@ -23,9 +20,10 @@ import { collectBuffered } from './buffered-versions.ts';
 import { loadChecksum } from './checksum.ts';
 import type { Clock, Disk, Random } from './environment.ts';
 import { Flush } from './flush.ts';
+import { FlushCycle } from './flush-cycle.ts';
 import { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
-import { JOURNAL_BYTES_MAX, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
+import { PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
 import { PartitionClock } from './partition-clock.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
@@ -146,11 +144,7 @@ export class ShardStore {
   private readonly cache: BlockCache;
   private readonly reads: ReadPath;
   private readonly writes: WritePath;
-  private active: WriteBuffer;
-  /** Being flushed, and not yet covered by a checkpoint. */
-  private sealed: WriteBuffer | undefined;
-  private flushing: Promise<void> | undefined;
-  private flushes = 0;
+  private readonly cycle: FlushCycle;
   private versions: number;
   private isFailed = false;
 
@@ -158,7 +152,6 @@ export class ShardStore {
     this.options = options;
     this.parts = parts;
     this.arenas = parts.arenas;
-    this.active = parts.buffer;
     this.versions = parts.versions;
     const { store, arenas, chunks, index, journal, partitionClock } = parts;
     const { shardCount, clock, schedule } = options;
@@ -176,12 +169,25 @@ export class ShardStore {
       clock,
       journal,
       schedule,
-      activeBuffer: () => this.active,
-      onApplied: (records) => this.applied(records),
+      activeBuffer: () => this.cycle.active,
+      onApplied: (records) => {
+        this.versions += records;
+        this.cycle.consider();
+      },
+      onFatal: (error) => this.fail(error),
+    });
+    this.cycle = new FlushCycle({
+      localPartitionCount: parts.localPartitionCount,
+      writeBufferBytes: options.writeBufferBytes,
+      flush: parts.flush,
+      journal,
+      buffer: parts.buffer,
+      appliedPosition: () => this.writes.appliedPosition,
+      onFlushed: () => {},
       onFatal: (error) => this.fail(error),
     });
     // The journal's tail may have filled the buffer that it was replayed into.
-    this.applied(0);
+    this.cycle.consider();
   }
 
   /**
@@ -189,7 +195,7 @@ export class ShardStore {
    * known whether they are. Throws when nothing was written: SHUTTING_DOWN, OVERLOADED, STORAGE_FULL.
    */
   write(request: WriteRequest, done: (error: StorageError | null) => void): void {
-    if (this.flushing !== undefined && this.active.bytes >= this.options.writeBufferBytes) {
+    if (this.cycle.isOverfull) {
       throw new StorageError('OVERLOADED', 'write refused: the write buffer is full and its flush is behind');
     }
     this.writes.write(request, done);
@@ -205,16 +211,14 @@ export class ShardStore {
 
   /** For a scan: the versions that blocks up to `flushNumber` do not hold. Copied. */
   bufferedVersions(group: number, partitions: Uint16Array): { flushNumber: number; bytes: Uint8Array } {
-    const buffers = this.sealed === undefined ? [this.active] : [this.sealed, this.active];
     const { chunks, flush } = this.parts;
-    const bytes = collectBuffered(buffers, chunks, this.options.shardCount, group, partitions);
+    const bytes = collectBuffered(this.cycle.generations, chunks, this.options.shardCount, group, partitions);
     return { flushNumber: flush.checkpoint.flushNumber, bytes };
   }
 
   /** True while writers should be held back: both generations are full, or the journal is behind. */
   get pressure(): boolean {
-    const isFull = this.flushing !== undefined && this.active.bytes >= this.generationBytes;
-    return isFull || this.writes.pendingBytes >= WRITE_PRESSURE_BYTES;
+    return this.cycle.isFull || this.writes.pendingBytes >= WRITE_PRESSURE_BYTES;
   }
 
   status(): ShardStatus {
@@ -225,21 +229,20 @@ export class ShardStore {
       versions: this.versions,
       indexBytes: index.bytes,
       writeBufferBytes: chunks.bytesHeld,
-      writeBufferRecords: this.active.count + (this.sealed?.count ?? 0),
+      writeBufferRecords: this.cycle.generations.reduce((sum, { count }) => sum + count, 0),
       pendingWriteBytes: this.writes.pendingBytes,
       cacheBytes: this.cache.bytes,
       cacheHits: this.cache.hits,
       cacheMisses: this.cache.misses,
       blockFileBytes: store.sizeBytes(),
       journalBytes: journal.bytesHeld,
-      flushes: this.flushes,
+      flushes: this.cycle.count,
     };
   }
 
   /** Moves everything durable so far into blocks. */
-  async flush(): Promise<void> {
-    while (this.flushing !== undefined) await this.flushing;
-    if (this.active.count > 0 && !this.isFailed) await this.startFlush();
+  flush(): Promise<void> {
+    return this.cycle.flush();
   }
 
   /** Waits for accepted writes, flushes, and closes the files. Refuses writes from the first turn on. */
@@ -250,54 +253,14 @@ export class ShardStore {
     await this.parts.store.close();
   }
 
-  private get generationBytes(): number {
-    return this.options.writeBufferBytes / 2;
-  }
-
-  private applied(records: number): void {
-    this.versions += records;
-    if (this.flushing !== undefined || this.isFailed || this.active.count === 0) return;
-    if (this.active.bytes < this.generationBytes && this.parts.journal.bytesHeld < JOURNAL_BYTES_MAX) return;
-    void this.startFlush();
-  }
-
-  /** Seals the active generation and flushes it; the answer never rejects (a failure is fatal and reported so). */
-  private startFlush(): Promise<void> {
-    assert(this.flushing === undefined);
-    const buffer = this.active;
-    const journalPosition = this.writes.appliedPosition;
-    buffer.seal();
-    this.sealed = buffer;
-    this.active = new WriteBuffer(this.parts.localPartitionCount);
-    this.flushing = this.parts.flush
-      .run(buffer, journalPosition, () => {
-        this.sealed = undefined;
-      })
-      .then(() => {
-        this.flushes += 1;
-        this.parts.journal.recycleBefore(journalPosition);
-      })
-      .catch((error: unknown) => this.fail(asStorageError(error)))
-      .finally(() => {
-        this.flushing = undefined;
-        this.applied(0);
-      });
-    return this.flushing;
-  }
-
   private fail(error: StorageError): void {
     if (this.isFailed) return;
     this.isFailed = true;
+    this.cycle.stop();
     this.options.onFatal(error);
   }
 }
 
 function isDeviceFull(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOSPC';
-}
-
-function asStorageError(error: unknown): StorageError {
-  if (error instanceof StorageError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new StorageError('INTERNAL', `flush failed: ${message}`, { cause: error });
 }

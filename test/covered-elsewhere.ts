@@ -248,6 +248,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/node.test.ts',
     why: 'it is the life of a thread',
   },
+  'storage/flush-cycle.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'when a flush begins and who waits for it only shows on a whole shard',
+  },
   'storage/group-policy.ts': {
     by: 'storage/write-path.test.ts',
     why: 'a type and a default; what they lead to is what writes and compaction do',
