@@ -5,7 +5,7 @@
  * the compiler the row's type; an object's keys keep their order, which is the order of columns. Names that look like
  * integers are the exception (JavaScript sorts them first): such groups use the array form.
  */
-import { type FeatureSpec, type GroupSpec, type KeyColumn, validateGroupSpec } from '../protocol/index.ts';
+import { type GroupSpec, type KeyColumn, validateGroupSpec } from '../protocol/index.ts';
 import { MillraceError } from './errors.ts';
 import type { CompactGroupSpec, FeatureDeclaration } from './row-types.ts';
 
@@ -28,7 +28,8 @@ function keyColumns(columns: CompactGroupSpec['key']): KeyColumn[] {
   return orderedEntries(columns, 'key').map(([name, type]) => ({ name, type }));
 }
 
-function featureList(features: CompactGroupSpec['features']): FeatureSpec[] {
+/** What it holds is checked with the whole: defaults may be dates and bigints here. */
+function featureList(features: CompactGroupSpec['features']): unknown[] {
   return orderedEntries<FeatureDeclaration>(features, 'features').map(([name, feature]) =>
     typeof feature === 'string' ? { name, type: feature } : { name, ...feature },
   );

@@ -8,7 +8,7 @@
  *
  * A group that is looked up by name has the loose types `Row`, `PutRow` and `EntityKey`.
  */
-import type { FeatureType, KeyType, ListItemType } from '../protocol/index.ts';
+import type { Durability, FeatureType, KeyType, ListItemType, ScalarType } from '../protocol/index.ts';
 
 /** A moment: µs since the Unix epoch (UTC) as a number or bigint, or a `Date`. */
 export type TimeInput = number | bigint | Date;
@@ -71,9 +71,14 @@ export type PutRow = Readonly<Record<string, unknown>>;
 /** One column: its value. Several: an array in column order, or an object by column name. */
 export type EntityKey = unknown;
 
+/** Types that take a default. */
+type Defaulted = ScalarType | 'string';
+
+/** With a default: what rows read as that say nothing of the feature, as those written before it was added. */
 export type FeatureDeclaration =
   | Exclude<FeatureType, 'vector' | 'list'>
-  | { readonly type: Exclude<FeatureType, 'vector' | 'list'> }
+  | { readonly type: Exclude<FeatureType, 'vector' | 'list' | Defaulted> }
+  | { readonly type: Defaulted; readonly default?: boolean | number | bigint | string | Date }
   | { readonly type: 'vector'; readonly length: number }
   | { readonly type: 'list'; readonly item: ListItemType };
 
@@ -89,6 +94,10 @@ export interface CompactGroupSpec {
   readonly ttlSeconds?: number;
   /** How long superseded versions are kept for training reads. 0 or absent: for ever. */
   readonly retentionSeconds?: number;
+  /** How late a write may be by event time, if that is longer than the retention. Default a week. */
+  readonly latenessSeconds?: number;
+  /** What an acknowledged write has survived. 'journal' by default: a crash of the machine. */
+  readonly durability?: Durability;
 }
 
 type TypeOf<F> = F extends { readonly type: infer T } ? T : F;

@@ -8,6 +8,7 @@
 export { ByteReader } from './byte-reader.ts';
 export { ByteWriter, copyBytes } from './byte-writer.ts';
 export * from './error-code.ts';
+export { checkDefault, defaultValue } from './feature-default.ts';
 export { type Frame, FrameDecoder } from './frame-decoder.ts';
 export * from './frame-header.ts';
 export { readInt64, readUint64, writeInt64 } from './int64.ts';

@@ -46,6 +46,12 @@ export const TTL_SECONDS_MAX = 1_000_000_000;
 /** History retention: 285 years, which is for ever; bounded so that seconds times 1e6 stay a safe integer. */
 export const RETENTION_SECONDS_MAX = 9_000_000_000;
 
+/** How late a write may be: as long as the longest retention, for beyond that no history would hold it. */
+export const LATENESS_SECONDS_MAX: number = RETENTION_SECONDS_MAX;
+
+/** UTF-8 bytes of a feature's default: it travels with the schema, and a label is what defaults are for. */
+export const DEFAULT_TEXT_BYTES_MAX = 1024;
+
 /** Nesting of a MessagePack value: decoders recurse, so depth is bounded before one is called. */
 export const MESSAGE_PACK_DEPTH_MAX = 32;
 

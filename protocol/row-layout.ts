@@ -37,7 +37,7 @@ export const KIND_BYTES = 10;
 export const KIND_LIST = 11;
 export const KIND_MSGPACK = 12;
 
-const KIND_OF_TYPE: Readonly<Record<FeatureType, number>> = {
+export const KIND_OF_TYPE: Readonly<Record<FeatureType, number>> = {
   bool: KIND_BOOL,
   int8: KIND_INT8,
   int16: KIND_INT16,

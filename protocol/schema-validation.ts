@@ -7,14 +7,16 @@
  * I1  Every name is 1..NAME_BYTES_MAX bytes of UTF-8 without control characters; names of key columns, features and
  *     the event-time column are all different, because rows are flat objects keyed by them.
  * I2  1..KEY_COLUMNS_MAX key columns, 1..FEATURES_MAX features; types are of the closed sets.
- * I3  `length` stands with vectors and `item` with lists, and nowhere else.
+ * I3  `length` stands with vectors and `item` with lists, and nowhere else; a `default` is a value of its feature.
  * I4  A row whose variable features are all null fits ROW_BYTES_MAX.
  */
 
+import { checkDefault } from './feature-default.ts';
 import {
   FEATURES_MAX,
   GROUPS_MAX,
   KEY_COLUMNS_MAX,
+  LATENESS_SECONDS_MAX,
   NAME_BYTES_MAX,
   RETENTION_SECONDS_MAX,
   ROW_BYTES_MAX,
@@ -24,6 +26,7 @@ import {
 import { describeValue, ProtocolError } from './protocol-error.ts';
 import { fixedRowBytes } from './row-layout.ts';
 import {
+  DURABILITIES,
   EVENT_TIME_NAME_DEFAULT,
   FEATURE_TYPES,
   type Feature,
@@ -32,6 +35,7 @@ import {
   type GroupSpec,
   KEY_TYPES,
   type KeyColumn,
+  LATENESS_SECONDS_DEFAULT,
   LIST_ITEM_TYPES,
 } from './schema.ts';
 import { isWellFormed } from './text.ts';
@@ -57,6 +61,13 @@ export function validateGroupSpec(value: unknown): GroupSpec {
       0,
       RETENTION_SECONDS_MAX,
     ),
+    latenessSeconds: checkInteger(
+      fields['latenessSeconds'] ?? LATENESS_SECONDS_DEFAULT,
+      'latenessSeconds',
+      0,
+      LATENESS_SECONDS_MAX,
+    ),
+    durability: checkMember(fields['durability'] ?? 'journal', 'durability', DURABILITIES),
   };
   checkDistinctNames(spec.key, spec.features, spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT);
   checkRowFits(spec.features);
@@ -80,6 +91,8 @@ export function validateSchema(value: unknown): GroupSchema {
     eventTimeName: spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT,
     ttlSeconds: spec.ttlSeconds ?? 0,
     retentionSeconds: spec.retentionSeconds ?? 0,
+    latenessSeconds: spec.latenessSeconds ?? LATENESS_SECONDS_DEFAULT,
+    durability: spec.durability ?? 'journal',
     createdAtMicros: checkInteger(fields['createdAtMicros'], 'createdAtMicros', 0, Number.MAX_SAFE_INTEGER),
   };
 }
@@ -114,6 +127,9 @@ function checkFeature(value: unknown, path: string): FeatureSpec {
     feature.item = checkMember(fields['item'], `${path}.item`, LIST_ITEM_TYPES);
   } else if (isPresent(fields['item'])) {
     refuse(`${path}.item`, fields['item'], `no item beside type ${type}; only a list has one`);
+  }
+  if (isPresent(fields['default'])) {
+    feature.default = checkDefault(fields['default'], `${path}.default`, type);
   }
   return feature;
 }

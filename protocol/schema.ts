@@ -41,6 +41,20 @@ export const FEATURE_TYPES: readonly FeatureType[] = [
 
 export const EVENT_TIME_NAME_DEFAULT = 'event_time';
 
+/** A week: the longest that pipelines are down and then replayed. */
+export const LATENESS_SECONDS_DEFAULT: number = 7 * 86_400;
+
+/**
+ * What an acknowledgement of a write means. 'journal': it is on disk. 'memory': it is in memory and on its way to disk,
+ * and a crash of the machine may lose what was in flight.
+ */
+export type Durability = 'journal' | 'memory';
+
+export const DURABILITIES: readonly Durability[] = ['journal', 'memory'];
+
+/** A feature's default, as text files and messages can say it: a timestamp is µs, an int64 a safe integer. */
+export type FeatureDefault = boolean | number | string;
+
 export interface KeyColumn {
   name: string;
   type: KeyType;
@@ -54,6 +68,8 @@ export interface FeatureSpec {
   length?: number;
   /** Type of a list's items; only there. */
   item?: ListItemType;
+  /** What rows read as that say nothing of the feature. Without one they read as null. Scalars and strings only. */
+  default?: FeatureDefault;
 }
 
 export interface Feature extends FeatureSpec {
@@ -72,6 +88,10 @@ export interface GroupSpec {
   ttlSeconds?: number;
   /** How far back history is kept; 0 or absent: all of it. */
   retentionSeconds?: number;
+  /** Writes may be this late, by event time, or as late as the retention, if that is longer; a week by default. */
+  latenessSeconds?: number;
+  /** 'journal' by default. */
+  durability?: Durability;
 }
 
 export interface GroupSchema {
@@ -86,6 +106,8 @@ export interface GroupSchema {
   ttlSeconds: number;
   /** 0: all history is kept. */
   retentionSeconds: number;
+  latenessSeconds: number;
+  durability: Durability;
   createdAtMicros: number;
 }
 
@@ -100,6 +122,8 @@ export function schemaFromSpec(spec: GroupSpec, id: number, nowMicros: number): 
     eventTimeName: spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT,
     ttlSeconds: spec.ttlSeconds ?? 0,
     retentionSeconds: spec.retentionSeconds ?? 0,
+    latenessSeconds: spec.latenessSeconds ?? LATENESS_SECONDS_DEFAULT,
+    durability: spec.durability ?? 'journal',
     createdAtMicros: nowMicros,
   };
 }

@@ -15,6 +15,7 @@ import {
   ProtocolError,
   type RowLayout,
 } from '../protocol/index.ts';
+import type { GroupPolicies, GroupPolicy } from '../storage/index.ts';
 import { ProjectionCache } from './projection.ts';
 
 export interface Group {
@@ -23,9 +24,10 @@ export interface Group {
   readonly projections: ProjectionCache;
   /** Bytes of every key, when any bytes of that length are a legal key; else 0. */
   readonly plainKeyBytes: number;
+  readonly policy: GroupPolicy;
 }
 
-export class GroupTable {
+export class GroupTable implements GroupPolicies {
   readonly #byId: (Group | undefined)[] = new Array(GROUPS_MAX + 1).fill(undefined);
   readonly #byName: Map<string, Group> = new Map();
 
@@ -40,6 +42,7 @@ export class GroupTable {
       layout: compileLayout(schema),
       projections: new ProjectionCache(),
       plainKeyBytes: plainKeyBytes(schema.key),
+      policy: policyOf(schema),
     };
     this.#byId[schema.id] = group;
     this.#byName.set(schema.name, group);
@@ -57,12 +60,27 @@ export class GroupTable {
     return this.#byId[id] ?? noSuchId(id);
   }
 
+  /** What the store needs to know of a group; undefined when there is none with this id any more. */
+  policyOf(id: number): GroupPolicy | undefined {
+    return this.#byId[id]?.policy;
+  }
+
   /** Throws GROUP_NOT_FOUND. */
   byName(name: string): Group {
     const group = this.#byName.get(name);
     if (group === undefined) throw new ProtocolError('GROUP_NOT_FOUND', `there is no group "${name}"`);
     return group;
   }
+}
+
+function policyOf(schema: GroupSchema): GroupPolicy {
+  const { retentionSeconds, latenessSeconds, durability } = schema;
+  return {
+    // In a schema 0 stands for all history.
+    retentionMicros: retentionSeconds === 0 ? Number.POSITIVE_INFINITY : retentionSeconds * 1e6,
+    latenessMicros: latenessSeconds * 1e6,
+    durability,
+  };
 }
 
 /** Timestamps must be safe integers, strings UTF-8; int64 and uuid take every bit pattern. */

@@ -116,10 +116,6 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/operations/get.test.ts',
     why: 'gathered and lone gets are compared over a session',
   },
-  'server/group-table.ts': {
-    by: 'server/node.test.ts',
-    why: 'groups reach the threads that serve them',
-  },
   'server/in-flight.ts': {
     by: 'server/session.test.ts',
     why: 'the bounds it keeps are a session’s',

@@ -1,11 +1,11 @@
 /**
  * CREATE_GROUP: makes a feature group.
  *
- *   request   {name, key: [{name, type}], features: [{name, type, length?, item?}], eventTimeName?, ttlSeconds?,
- *              retentionSeconds?, ifNotExists?}
+ *   request   {name, key: [{name, type}], features: [{name, type, length?, item?, default?}], eventTimeName?,
+ *              ttlSeconds?, retentionSeconds?, latenessSeconds?, durability?, ifNotExists?}
  *   response  {group}
  *
- * With ifNotExists the group that is there is answered, when its key, features and times are those asked for; else
+ * With ifNotExists the group that is there is answered, when its key, features and settings are those asked for; else
  * GROUP_EXISTS. When the answer comes, every shard of the node knows the group.
  */
 

@@ -4,10 +4,10 @@
  * `create` takes the declaration that the client takes, in JSON or YAML; `drop` wants to be told twice, since it cannot be undone.
  */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
 import { type Group, type GroupSpecInput, type Millrace, MillraceError } from '../../client/index.ts';
-import type { Feature } from '../../protocol/index.ts';
+import { DURABILITIES, type Durability, type Feature, type GroupSpec } from '../../protocol/index.ts';
 import { messageOf, ServerError } from '../server-error.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
 import { formatTable, formatUptime } from './figures.ts';
@@ -23,10 +23,23 @@ const SPEC_EXAMPLE = `
 A declaration, in JSON or YAML:
   name: airport
   key: { origin: string }
-  features: { departures: int32, mean_delay: float32 }
+  features:
+    departures: int32
+    mean_delay: { type: float32, default: 0 }   # what rows read as that say nothing of it
   eventTimeName: date      # event_time by default
   ttlSeconds: 86400        # rows do not expire by default
+  retentionSeconds: 2592000  # all history is kept by default
+  latenessSeconds: 604800  # writes may be a week late by default, or as late as the retention
+  durability: journal      # or memory: acknowledged before it is on disk
 `;
+
+/** What `create` may say beside the declaration. */
+interface CreateOptions extends GroupsOptions {
+  readonly ttl?: number;
+  readonly retention?: number;
+  readonly lateness?: number;
+  readonly durability?: Durability;
+}
 
 export function command(): Command {
   const groups = new Command('groups').description('list, show, create and drop feature groups');
@@ -67,14 +80,39 @@ function createCommand(): Command {
     .description('create a group from a declaration')
     .argument('<FILE>', 'the declaration, in JSON or YAML; - reads it from the standard input')
     .option('--if-not-exists', 'succeed when the group is there with the same declaration')
+    .option('--ttl <SECONDS>', 'rows older than this, by event time, are missing; 0: they stay', seconds)
+    .option('--retention <SECONDS>', 'how long history is kept; 0: all of it', seconds)
+    .option('--lateness <SECONDS>', 'how late a write may be, if that is longer than the retention', seconds)
+    .addOption(
+      new Option('--durability <WHEN>', 'when a write is acknowledged: on disk, or in memory').choices(
+        DURABILITIES,
+      ),
+    )
     .addHelpText('after', `${SPEC_EXAMPLE}\nExample:\n  millrace groups create airport.yaml`)
-    .action((path: string, options: GroupsOptions) => {
-      const spec = readSpec(path);
+    .action((path: string, options: CreateOptions) => {
+      const spec: GroupSpecInput = Object.assign(readSpec(path), settingsOf(options));
       return withClient(options, async (client) => {
         const group = await client.createGroup(spec, { ifNotExists: options.ifNotExists === true });
         process.stdout.write(shownGroup(group));
       });
     });
+}
+
+type SettingName = 'ttlSeconds' | 'retentionSeconds' | 'latenessSeconds' | 'durability';
+
+function settingsOf({ ttl, retention, lateness, durability }: CreateOptions): Pick<GroupSpec, SettingName> {
+  return {
+    ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
+    ...(retention === undefined ? {} : { retentionSeconds: retention }),
+    ...(lateness === undefined ? {} : { latenessSeconds: lateness }),
+    ...(durability === undefined ? {} : { durability }),
+  };
+}
+
+/** A whole number of seconds; how many are allowed is the schema's to say. */
+function seconds(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number of seconds.');
+  return Number(text);
 }
 
 function dropCommand(): Command {
@@ -121,7 +159,7 @@ function shownGroup({ schema }: Group): string {
   const rows = [
     ...schema.key.map((column) => [`  ${column.name}`, column.type, 'key']),
     [`  ${schema.eventTimeName}`, 'timestamp', 'event time'],
-    ...schema.features.map((feature) => [`  ${feature.name}`, typeText(feature), '']),
+    ...schema.features.map((feature) => [`  ${feature.name}`, typeText(feature), defaultText(feature)]),
   ];
   const ttl =
     schema.ttlSeconds === 0 ? 'rows do not expire' : `rows expire after ${formatUptime(schema.ttlSeconds)}`;
@@ -129,7 +167,14 @@ function shownGroup({ schema }: Group): string {
     schema.retentionSeconds === 0
       ? 'all history is kept'
       : `history is kept for ${formatUptime(schema.retentionSeconds)}`;
-  return `${schema.name} (schema version ${schema.version}; ${ttl}; ${history})\n${formatTable(rows)}`;
+  const lateness = `writes may be ${formatUptime(schema.latenessSeconds)} late`;
+  const durability = schema.durability === 'memory' ? '; acknowledged from memory' : '';
+  const settings = `schema version ${schema.version}; ${ttl}; ${history}; ${lateness}${durability}`;
+  return `${schema.name} (${settings})\n${formatTable(rows)}`;
+}
+
+function defaultText(feature: Feature): string {
+  return feature.default === undefined ? '' : `default ${JSON.stringify(feature.default)}`;
 }
 
 function typeText(feature: Feature): string {

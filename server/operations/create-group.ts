@@ -37,6 +37,8 @@ function isSame(left: GroupSchema, right: GroupSchema): boolean {
     left.eventTimeName === right.eventTimeName &&
     left.ttlSeconds === right.ttlSeconds &&
     left.retentionSeconds === right.retentionSeconds &&
+    left.latenessSeconds === right.latenessSeconds &&
+    left.durability === right.durability &&
     left.key.length === right.key.length &&
     left.key.every(
       ({ name, type }, index) => right.key[index]!.name === name && right.key[index]!.type === type,
@@ -48,7 +50,8 @@ function isSame(left: GroupSchema, right: GroupSchema): boolean {
         feature.name === other.name &&
         feature.type === other.type &&
         feature.length === other.length &&
-        feature.item === other.item
+        feature.item === other.item &&
+        feature.default === other.default
       );
     })
   );

@@ -28,6 +28,8 @@ test('a valid spec comes back with the defaults and without unknown fields', () 
     eventTimeName: 'event_time',
     ttlSeconds: 0,
     retentionSeconds: 0,
+    latenessSeconds: 604_800,
+    durability: 'journal',
   });
 });
 
@@ -118,6 +120,17 @@ test('times are whole seconds within bounds', () => {
     refuses(spec({ ttlSeconds }), /^ttlSeconds/);
   }
   refuses(spec({ retentionSeconds: -1 }), /^retentionSeconds/);
+  for (const latenessSeconds of [-1, 1.5, 9_000_000_001])
+    refuses(spec({ latenessSeconds }), /^latenessSeconds/);
+  assert.equal(validateGroupSpec(spec({ latenessSeconds: 0 })).latenessSeconds, 0);
+});
+
+test('durability is one of two words', () => {
+  assert.equal(validateGroupSpec(spec({ durability: 'memory' })).durability, 'memory');
+  refuses(
+    spec({ durability: 'disk' }),
+    /^durability: got "disk" \(string\); allowed: one of journal, memory/,
+  );
 });
 
 test('a schema of every type is taken as it is', () => {

@@ -31,6 +31,8 @@ test('a spec becomes a schema with ids in its order', () => {
     eventTimeName: 'event_time',
     ttlSeconds: 0,
     retentionSeconds: 0,
+    latenessSeconds: 604_800,
+    durability: 'journal',
     createdAtMicros: 123,
   });
   assert.deepEqual(validateSchema(schema), schema);

@@ -35,6 +35,18 @@ test('groups survive a restart, by name and with their ids', (context) => {
   assert.deepEqual(again.get('b'), b);
 });
 
+test('a catalog of an earlier version opens, with the settings that groups had then', (context) => {
+  const path = join(temporaryDirectory(context), 'catalog.json');
+  const catalog = Catalog.create(nodeDisk, path);
+  const made = catalog.create(spec('a'), NOW);
+  const file = JSON.parse(readFileSync(path, 'utf8')) as { groups: Record<string, unknown>[] };
+  delete file.groups[0]!['latenessSeconds'];
+  delete file.groups[0]!['durability'];
+  writeFileSync(path, JSON.stringify(file));
+  assert.deepEqual(Catalog.open(nodeDisk, path).get('a'), made);
+  assert.deepEqual([made.latenessSeconds, made.durability], [604_800, 'journal']);
+});
+
 test('an id is never used again, also after a drop and a restart', (context) => {
   const path = join(temporaryDirectory(context), 'catalog.json');
   const catalog = Catalog.create(nodeDisk, path);

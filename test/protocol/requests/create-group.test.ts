@@ -22,6 +22,8 @@ const SPEC: GroupSpec = {
   eventTimeName: 'at',
   ttlSeconds: 5,
   retentionSeconds: 6,
+  latenessSeconds: 7,
+  durability: 'memory',
 };
 
 test('a spec survives', () => {

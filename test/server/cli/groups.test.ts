@@ -21,7 +21,10 @@ test('groups are listed and shown, for people and as JSON', async (context) => {
     ['route', 'typed'],
   );
   const shown = await millrace(['groups', 'show', 'typed', ...connect]);
-  assert.match(shown.stdout, /^typed \(schema version 1; rows do not expire; all history is kept\)\n/);
+  assert.match(
+    shown.stdout,
+    /^typed \(schema version 1; rows do not expire; all history is kept; writes may be 7 d 0 h late\)\n/,
+  );
   assert.match(shown.stdout, /^ {2}point +vector\(2\)$/m);
   assert.match(shown.stdout, /^ {2}tags +list<string>$/m);
   assert.match((await millrace(['groups', 'show', 'nope', ...connect])).stderr, /GROUP_NOT_FOUND/);
@@ -43,6 +46,30 @@ test('a declaration in JSON or YAML, from a file or the standard input, makes a 
   const spec = '{"name":"b","key":[{"name":"k","type":"uuid"}],"features":[{"name":"f","type":"int8"}]}';
   assert.equal((await millrace(['groups', 'create', '-', ...connect], spec)).status, 0);
   assert.equal((await client.group('b')).schema.key[0]?.type, 'uuid');
+});
+
+test('settings come from the declaration, and from options, which win', async (context) => {
+  const { directory, connect, client } = await startCliNode(context);
+  const path = join(directory, 'memory.yaml');
+  const features =
+    'features: { delay: { type: float32, default: 1.5 }, note: { type: string, default: none } }';
+  writeFileSync(path, `name: m\nkey: { k: string }\n${features}\nlatenessSeconds: 60\ndurability: journal\n`);
+  const options = ['--durability', 'memory', '--retention', '3600', '--ttl', '120'];
+  const made = await millrace(['groups', 'create', path, ...options, ...connect]);
+  assert.equal(made.status, 0, made.stderr);
+  assert.match(
+    made.stdout,
+    /rows expire after 2 min 0 s; history is kept for 1 h 0 min; writes may be 1 min 0 s late; acknowledged from memory/,
+  );
+  assert.match(made.stdout, /^ {2}delay +float32 +default 1\.5$/m);
+  assert.match(made.stdout, /^ {2}note +string +default "none"$/m);
+  const { schema } = await client.group('m');
+  assert.deepEqual(
+    [schema.latenessSeconds, schema.durability, schema.retentionSeconds, schema.ttlSeconds],
+    [60, 'memory', 3600, 120],
+  );
+  const refused = await millrace(['groups', 'create', path, '--durability', 'disk', ...connect]);
+  assert.match(refused.stderr, /Allowed choices are journal, memory/);
 });
 
 test('a declaration that is none says why', async (context) => {
