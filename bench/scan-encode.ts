@@ -179,6 +179,7 @@ async function measure(context: BenchmarkContext, directory: string): Promise<Pa
     clock: { nowMicros: () => NOW_MICROS },
     random: nodeRandom,
     schedule: (run) => void setImmediate(run),
+    delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     writeBufferBytes: 64 << 20,
     cacheBytes: 16 << 20,
     onFatal: (error) => {

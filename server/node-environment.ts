@@ -189,6 +189,11 @@ class NodeDisk implements Disk {
       throw error;
     }
   }
+
+  freeBytes(directory: string): number {
+    const { bavail, bsize } = fs.statfsSync(directory);
+    return bavail * bsize;
+  }
 }
 
 export const nodeDisk: Disk = new NodeDisk();

@@ -26,6 +26,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     clock: nodeClock,
     random: nodeRandom,
     schedule: setImmediate,
+    delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     writeBufferBytes: data.writeBufferBytes,
     cacheBytes: data.cacheBytes,
     onFatal: (error: StorageError): void => {

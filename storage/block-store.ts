@@ -20,6 +20,7 @@ import { strict as assert } from 'node:assert';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Disk } from './environment.ts';
 import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES } from './limits.ts';
+import type { BlockSpace, SpaceGuard, SpaceSource } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
 
 export interface BlockWrite {
@@ -51,7 +52,7 @@ export interface BlockSnapshot extends BlockReader {
   close(): void;
 }
 
-export interface BlockStore extends BlockReader {
+export interface BlockStore extends BlockReader, SpaceSource {
   /** One transaction: removals after writes. Durable when it resolves. */
   write(batch: readonly BlockWrite[], removals?: readonly BlockKey[]): Promise<void>;
   openSnapshot(): BlockSnapshot;
@@ -67,6 +68,8 @@ export interface BlockStoreOptions {
   readonly readOnly?: boolean;
   /** When given, the data file is looked at first: lmdb-js ends the process when it opens one that is damaged at its head. */
   readonly disk?: Disk;
+  /** When given, a write that finds no room waits for it; else it rejects STORAGE_FULL. */
+  readonly guard?: SpaceGuard;
 }
 
 /** The most the file grows to, and the address space reserved for it: beyond any disk of one shard. */
@@ -99,7 +102,7 @@ export function openBlockStore(options: BlockStoreOptions): BlockStore {
       overlappingSync: false,
       readOnly,
     });
-    return new LmdbBlockStore(environment, mapBytes);
+    return new LmdbBlockStore(environment, mapBytes, options.guard);
   } catch (error) {
     throw new StorageError('DATA_DIRECTORY_INVALID', `cannot open the block store ${directory}`, {
       cause: error,
@@ -136,12 +139,14 @@ class LmdbBlockStore implements BlockStore {
   private readonly environment: RootDatabase;
   private readonly blocks: KeyedDatabase;
   private readonly mapBytes: number;
+  private readonly guard: SpaceGuard | undefined;
   private failure: StorageError | undefined;
 
-  constructor(environment: RootDatabase, mapBytes: number) {
+  constructor(environment: RootDatabase, mapBytes: number, guard: SpaceGuard | undefined) {
     this.environment = environment;
     this.blocks = new KeyedDatabase(environment);
     this.mapBytes = mapBytes;
+    this.guard = guard;
   }
 
   read(keyHi: number, keyLo: number): Uint8Array | undefined {
@@ -155,7 +160,12 @@ class LmdbBlockStore implements BlockStore {
   async write(batch: readonly BlockWrite[], removals: readonly BlockKey[] = []): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
     if (batch.length + removals.length === 0) return;
-    this.refuseIfFull(batch);
+    const bytes = pageBytesOf(batch);
+    if (this.guard === undefined) this.refuseIfFull(bytes);
+    else if (!this.guard.fits(this, bytes)) {
+      await this.guard.waitForRoom(this, bytes);
+      if (this.failure !== undefined) throw this.failure;
+    }
     const { blocks } = this;
     try {
       await blocks.database.batch(() => {
@@ -180,14 +190,24 @@ class LmdbBlockStore implements BlockStore {
     return (lastPageNumber + 1) * PAGE_BYTES;
   }
 
+  space(): BlockSpace {
+    const { lastPageNumber, root, free } = this.environment.getStats() as EnvironmentStats;
+    const used =
+      META_PAGES + pagesOf(root) + pagesOf(free) + pagesOf(this.blocks.database.getStats() as TreeStats);
+    return {
+      fileBytes: (lastPageNumber + 1) * PAGE_BYTES,
+      reusableBytes: Math.max(0, lastPageNumber + 1 - used) * PAGE_BYTES,
+      mapBytes: this.mapBytes,
+    };
+  }
+
   async close(): Promise<void> {
     await this.environment.close();
   }
 
   /** lmdb-js would double the map instead, and move it under the readers of other threads. */
-  private refuseIfFull(batch: readonly BlockWrite[]): void {
-    let bytes = this.sizeBytes();
-    for (const write of batch) bytes += write.bytes.length + PAGE_BYTES;
+  private refuseIfFull(batchBytes: number): void {
+    const bytes = this.sizeBytes() + batchBytes;
     if (bytes > this.mapBytes) {
       throw new StorageError(
         'STORAGE_FULL',
@@ -195,6 +215,34 @@ class LmdbBlockStore implements BlockStore {
       );
     }
   }
+}
+
+/** What LMDB says of one of its trees: pages, and the keys' values that have pages of their own. */
+interface TreeStats {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+interface EnvironmentStats {
+  readonly lastPageNumber: number;
+  /** The tree that names the databases. */
+  readonly root: TreeStats;
+  /** The tree of free pages. */
+  readonly free: TreeStats;
+}
+
+function pagesOf(tree: TreeStats): number {
+  return tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
+}
+
+/** Pages that a batch's values take, in bytes, at the most. */
+function pageBytesOf(batch: readonly BlockWrite[]): number {
+  let bytes = 0;
+  for (const write of batch) {
+    bytes += Math.ceil((write.bytes.length + LMDB_PAGE_HEADER_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+  }
+  return bytes;
 }
 
 class LmdbBlockSnapshot implements BlockSnapshot {

@@ -51,4 +51,6 @@ export interface Disk {
   writeFileDurable(path: string, bytes: Uint8Array): void;
   /** The whole file, or undefined when there is none. For small files only. */
   readFile(path: string): Uint8Array | undefined;
+  /** Bytes that this user may still write on the device that holds the directory, which is there. */
+  freeBytes(directory: string): number;
 }

@@ -105,3 +105,23 @@ export const INDEX_LOAD_MAX = 0.85;
 export const INDEX_GROWTH = 1.25;
 /** Records whose index lines are touched together: their lines fit the first-level cache with room to spare. */
 export const INDEX_TOUCH_RECORDS = 64;
+
+// Space
+
+/** How often the device is asked for its free bytes while writes come in. */
+export const SPACE_CHECK_MICROS = 100_000;
+/** Bytes accepted between two looks at the device, whatever the clock says: a fraction of any reserve. */
+export const SPACE_CHECK_BYTES: number = 4 * 1024 * 1024;
+/** A transaction without room looks again after this. */
+export const SPACE_WAIT_MS = 100;
+/**
+ * Bytes of blocks a byte of records can take: a record of 2016 bytes leaves no room for a second one in its block
+ * (4096 / 2016 = 2.03), one of 4032 needs two pages; the rest is the tree's pages, 16 of 256 a step.
+ */
+export const FLUSH_GROWTH_MAX = 2.25;
+/** Journal segments that may yet be made for what was accepted: the one in preparation, and the one after it. */
+export const JOURNAL_RESERVE_SEGMENTS = 2;
+/** What one step of compaction writes before it can give anything back, with the tree's pages. */
+export const COMPACTION_RESERVE_BYTES: number = 32 * 1024 * 1024;
+/** Pages of the tree and of the list of free pages that one transaction may write beside its blocks. */
+export const TREE_RESERVE_BYTES: number = 64 * PAGE_BYTES;

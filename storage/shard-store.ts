@@ -23,11 +23,12 @@ import { Flush } from './flush.ts';
 import { FlushCycle } from './flush-cycle.ts';
 import { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
-import { PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
+import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
 import { PartitionClock } from './partition-clock.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
 import { Recovery, type RecoveryProgress } from './recovery.ts';
+import { SpaceGuard, spaceReserveBytes } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
 import { WriteBuffer } from './write-buffer.ts';
 import { WritePath } from './write-path.ts';
@@ -47,6 +48,12 @@ export interface ShardStoreOptions {
   readonly writeBufferBytes: number;
   /** DRAM for blocks. */
   readonly cacheBytes: number;
+  /** Resolves after so many milliseconds. */
+  readonly delay: (ms: number) => Promise<void>;
+  /** What the block store's file may grow to. Default: BLOCK_MAP_BYTES_DEFAULT. */
+  readonly mapBytes?: number;
+  /** One journal segment, fixed in the files. For tests: 32 MiB take their time to be filled with zeros. */
+  readonly journalSegmentBytes?: number;
   /** Nothing more will be acknowledged: log it, and end the process. */
   readonly onFatal: (error: StorageError) => void;
   readonly onProgress?: (progress: RecoveryProgress) => void;
@@ -76,7 +83,13 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const { directory, disk, shardIndex, shardCount } = options;
   const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
   disk.makeDirectory(`${directory}/blocks`);
-  const store = openBlockStore({ directory: `${directory}/blocks`, disk });
+  const guard = openGuard(options);
+  const store = openBlockStore({
+    directory: `${directory}/blocks`,
+    disk,
+    guard,
+    ...(options.mapBytes === undefined ? {} : { mapBytes: options.mapBytes }),
+  });
   const arenas = new ArenaTable();
   const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
   const index = new IndexTable({ partitionCount: localPartitionCount });
@@ -100,6 +113,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       random: options.random,
       directory: `${directory}/journal`,
       fromPosition: checkpoint.journalPosition,
+      segmentBytes: options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES,
       onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
     });
     const flush = new Flush({ shardCount, localPartitionCount, store, chunks, index, checkpoint, pause });
@@ -107,6 +121,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
     return new ShardStore(options, {
       localPartitionCount,
       store,
+      guard,
       arenas,
       chunks,
       index,
@@ -127,6 +142,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
 interface Parts {
   readonly localPartitionCount: number;
   readonly store: BlockStore;
+  readonly guard: SpaceGuard;
   readonly arenas: ArenaTable;
   readonly chunks: BufferChunks;
   readonly index: IndexTable;
@@ -147,6 +163,7 @@ export class ShardStore {
   private readonly cycle: FlushCycle;
   private versions: number;
   private isFailed = false;
+  private isClosing = false;
 
   constructor(options: ShardStoreOptions, parts: Parts) {
     this.options = options;
@@ -198,6 +215,7 @@ export class ShardStore {
     if (this.cycle.isOverfull) {
       throw new StorageError('OVERLOADED', 'write refused: the write buffer is full and its flush is behind');
     }
+    this.parts.guard.admit(this.parts.store, request.payload.length);
     this.writes.write(request, done);
   }
 
@@ -245,8 +263,13 @@ export class ShardStore {
     return this.cycle.flush();
   }
 
-  /** Waits for accepted writes, flushes, and closes the files. Refuses writes from the first turn on. */
+  /**
+   * Waits for accepted writes, flushes, and closes the files. Refuses writes from the first turn on. What a full device
+   * has no room for stays in the journal.
+   */
   async close(): Promise<void> {
+    this.isClosing = true;
+    this.parts.guard.close();
     await this.writes.drain();
     await this.flush();
     await this.parts.journal.close();
@@ -257,8 +280,17 @@ export class ShardStore {
     if (this.isFailed) return;
     this.isFailed = true;
     this.cycle.stop();
+    // A flush that found no room wrote nothing, and the journal has it all.
+    if (this.isClosing && error.code === 'STORAGE_FULL') return;
     this.options.onFatal(error);
   }
+}
+
+function openGuard(options: ShardStoreOptions): SpaceGuard {
+  const { disk, clock, delay, directory, writeBufferBytes, shardCount } = options;
+  const journalSegmentBytes = options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES;
+  const reserveBytes = spaceReserveBytes(writeBufferBytes, journalSegmentBytes, shardCount);
+  return new SpaceGuard({ disk, directory, clock, delay, reserveBytes });
 }
 
 function isDeviceFull(error: unknown): boolean {

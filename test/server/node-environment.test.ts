@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { dropBytes, nodeClock, nodeDisk, nodeRandom } from '../../server/node-environment.ts';
 import type { DiskFile } from '../../storage/index.ts';
+import { smallDevice } from '../support/small-device.ts';
 
 const directory = fs.mkdtempSync(join(tmpdir(), 'millrace-'));
 after(() => fs.rmSync(directory, { recursive: true }));
@@ -108,4 +109,12 @@ test('the clock tells the time in microseconds, and random words differ', () => 
   const words = new Set(Array.from({ length: 1000 }, () => nodeRandom.uint32()));
   assert.ok(words.size > 990);
   assert.ok([...words].every((word) => Number.isInteger(word) && word >= 0 && word < 2 ** 32));
+});
+
+test('a device says what it has left', (context) => {
+  const directory = smallDevice(context, 1024 * 1024);
+  const before = nodeDisk.freeBytes(directory);
+  assert.equal(before, 1024 * 1024);
+  nodeDisk.writeFileDurable(join(directory, 'half'), new Uint8Array(512 * 1024));
+  assert.equal(nodeDisk.freeBytes(directory), 512 * 1024);
 });

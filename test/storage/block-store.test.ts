@@ -332,3 +332,20 @@ test('a reader does not make a store, and a directory that is none is refused', 
     message: /cannot open the block store/,
   });
 });
+
+test('pages that were freed are told apart from those in use', async (context) => {
+  const store = openBlockStore({ directory: temporaryDirectory(context), mapBytes: 2 ** 26 });
+  const block = new Uint8Array(4072);
+  await store.write(Array.from({ length: 1000 }, (_, keyLo) => ({ keyHi: 256, keyLo, bytes: block })));
+  const { fileBytes, reusableBytes, mapBytes } = store.space();
+  assert.equal(fileBytes, store.sizeBytes());
+  assert.equal(mapBytes, 2 ** 26);
+  assert.ok(reusableBytes < 20 * 4096, `${reusableBytes} bytes`);
+  await store.write(
+    [],
+    Array.from({ length: 500 }, (_, keyLo) => ({ keyHi: 256, keyLo })),
+  );
+  const freed = store.space().reusableBytes;
+  assert.ok(freed >= 500 * 4096 && freed < 540 * 4096, `${freed} bytes`);
+  await store.close();
+});

@@ -82,6 +82,7 @@ export class TestShard {
       clock: { nowMicros: () => this.nowMicros },
       random: nodeRandom,
       schedule: (run) => void setImmediate(run),
+      delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       writeBufferBytes: 64 * 1024 * 1024,
       cacheBytes: 32 * 1024 * 1024,
       onFatal: (error) => this.fatal.push(error),

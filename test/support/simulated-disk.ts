@@ -90,6 +90,10 @@ export class SimulatedDisk implements Disk {
     return this.files.get(path)?.bytes.slice();
   }
 
+  freeBytes(): number {
+    return Number.MAX_SAFE_INTEGER;
+  }
+
   /** The bytes of a file, to be looked at or damaged. */
   bytesOf(path: string): Uint8Array {
     return this.stored(path).bytes;

@@ -14,6 +14,7 @@ import type { BlockSnapshot, BlockStore, BlockVisitor, BlockWrite } from '../../
 import { encodeCheckpoint } from '../../storage/checkpoint.ts';
 import { encodeDirectory } from '../../storage/level-zero-directory.ts';
 import { align8, KIND_DELETE, KIND_PUT, recordBytesOf, writeRecordHeader } from '../../storage/record.ts';
+import type { BlockSpace } from '../../storage/space-guard.ts';
 
 export interface StoredRecord {
   readonly group?: number;
@@ -164,6 +165,10 @@ export class MemoryBlockStore implements BlockStore {
 
   sizeBytes(): number {
     return this.values.size * 4096;
+  }
+
+  space(): BlockSpace {
+    return { fileBytes: this.sizeBytes(), reusableBytes: 0, mapBytes: 2 ** 40 };
   }
 
   close(): Promise<void> {
