@@ -10,6 +10,10 @@
  * I2  A read in the writing thread, made after a `write` resolved, sees what was written.
  * I3  A value read is a view into one buffer of this thread, which the next read overwrites.
  * I4  No call blocks on a write transaction: only queued puts and removes are used, after opening.
+ * I5  `prefetch` touches the pages of values on libuv's threads, in at most `prefetchSlots` calls at once; a read that
+ *     follows finds them in memory. It holds no snapshot and promises nothing: a value may have gone meanwhile.
+ *
+ * A page that the device cannot read raises SIGBUS and ends the process, as in every reader of a memory map.
  *
  * The environment is opened with `overlappingSync: false`: by default lmdb-js shows a commit to readers before
  * its sync, and keeps it when the sync fails. The map is reserved once, large, so it never moves. Within a
@@ -19,7 +23,8 @@
 import { strict as assert } from 'node:assert';
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import type { Disk } from './environment.ts';
-import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES } from './limits.ts';
+import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES, PREFETCH_SLOTS_MIN } from './limits.ts';
+import { PrefetchQueue } from './prefetch-queue.ts';
 import type { BlockSpace, SpaceGuard, SpaceSource } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -38,11 +43,16 @@ export interface BlockKey {
 /** Return `false` to stop the scan. The bytes hold until the visitor returns or reads. */
 export type BlockVisitor = (keyHi: number, keyLo: number, bytes: Uint8Array) => undefined | false;
 
+/** Return `false` to stop. */
+export type KeyVisitor = (keyHi: number, keyLo: number) => undefined | false;
+
 export interface BlockReader {
   /** The value, or undefined. The view is valid until the next read of this thread. */
   read(keyHi: number, keyLo: number): Uint8Array | undefined;
   /** Visits the keys from (fromHi, fromLo), inclusive, to (toHi, toLo), exclusive, within one snapshot. */
   scan(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: BlockVisitor): void;
+  /** The same without the values, whose pages it does not touch. */
+  keys(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: KeyVisitor): void;
 }
 
 /** A reader whose state stands still until `renew`: hold it for a partition, not for an hour (it pins pages). */
@@ -55,6 +65,8 @@ export interface BlockSnapshot extends BlockReader {
 export interface BlockStore extends BlockReader, SpaceSource {
   /** One transaction: removals after writes. Durable when it resolves. */
   write(batch: readonly BlockWrite[], removals?: readonly BlockKey[]): Promise<void>;
+  /** Brings these values from the device into memory, on other threads, several at once. Never rejects. */
+  prefetch(keys: readonly BlockKey[]): Promise<void>;
   openSnapshot(): BlockSnapshot;
   /** Bytes of the file that hold pages, free ones included. */
   sizeBytes(): number;
@@ -66,6 +78,8 @@ export interface BlockStoreOptions {
   /** The most that the file grows to: BLOCK_MAP_BYTES_DEFAULT. */
   readonly mapBytes?: number;
   readonly readOnly?: boolean;
+  /** Calls of `prefetch` under way at once: PREFETCH_SLOTS_MIN unless given. Each takes a thread of libuv's. */
+  readonly prefetchSlots?: number;
   /** When given, the data file is looked at first: lmdb-js ends the process when it opens one that is damaged at its head. */
   readonly disk?: Disk;
   /** When given, a write that finds no room waits for it; else it rejects STORAGE_FULL. */
@@ -102,7 +116,7 @@ export function openBlockStore(options: BlockStoreOptions): BlockStore {
       overlappingSync: false,
       readOnly,
     });
-    return new LmdbBlockStore(environment, mapBytes, options.guard);
+    return new LmdbBlockStore(environment, mapBytes, options);
   } catch (error) {
     throw new StorageError('DATA_DIRECTORY_INVALID', `cannot open the block store ${directory}`, {
       cause: error,
@@ -140,13 +154,18 @@ class LmdbBlockStore implements BlockStore {
   private readonly blocks: KeyedDatabase;
   private readonly mapBytes: number;
   private readonly guard: SpaceGuard | undefined;
+  private readonly prefetches: PrefetchQueue<BlockKey>;
   private failure: StorageError | undefined;
 
-  constructor(environment: RootDatabase, mapBytes: number, guard: SpaceGuard | undefined) {
+  constructor(environment: RootDatabase, mapBytes: number, options: BlockStoreOptions) {
     this.environment = environment;
     this.blocks = new KeyedDatabase(environment);
     this.mapBytes = mapBytes;
-    this.guard = guard;
+    this.guard = options.guard;
+    this.prefetches = new PrefetchQueue({
+      slots: options.prefetchSlots ?? PREFETCH_SLOTS_MIN,
+      fetch: (keys, done) => this.blocks.prefetch(keys, done),
+    });
   }
 
   read(keyHi: number, keyLo: number): Uint8Array | undefined {
@@ -155,6 +174,14 @@ class LmdbBlockStore implements BlockStore {
 
   scan(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: BlockVisitor): void {
     this.blocks.scan(fromHi, fromLo, toHi, toLo, visit, {});
+  }
+
+  keys(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: KeyVisitor): void {
+    this.blocks.keys(fromHi, fromLo, toHi, toLo, visit, {});
+  }
+
+  prefetch(keys: readonly BlockKey[]): Promise<void> {
+    return this.prefetches.prefetch(keys);
   }
 
   async write(batch: readonly BlockWrite[], removals: readonly BlockKey[] = []): Promise<void> {
@@ -202,6 +229,8 @@ class LmdbBlockStore implements BlockStore {
   }
 
   async close(): Promise<void> {
+    this.prefetches.close();
+    // Waits for the prefetches under way.
     await this.environment.close();
   }
 
@@ -264,6 +293,11 @@ class LmdbBlockSnapshot implements BlockSnapshot {
     this.blocks.scan(fromHi, fromLo, toHi, toLo, visit, this.held as HeldTransaction);
   }
 
+  keys(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: KeyVisitor): void {
+    assert(this.held.transaction !== undefined, 'the snapshot is open');
+    this.blocks.keys(fromHi, fromLo, toHi, toLo, visit, this.held as HeldTransaction);
+  }
+
   renew(): void {
     this.close();
     // The thread's current read transaction may be older: without this it would be shared.
@@ -323,6 +357,26 @@ class KeyedDatabase {
       // `readKey` has put the key of this value there.
       if (visit(this.keyRead.keyHi, this.keyRead.keyLo, value) === false) return;
     }
+  }
+
+  keys(
+    fromHi: number,
+    fromLo: number,
+    toHi: number,
+    toLo: number,
+    visit: KeyVisitor,
+    options: HeldTransaction,
+  ): void {
+    const start = asKey({ keyHi: fromHi, keyLo: fromLo });
+    const end = asKey({ keyHi: toHi, keyLo: toLo });
+    for (const _key of this.database.getKeys({ start, end, ...options })) {
+      if (visit(this.keyRead.keyHi, this.keyRead.keyLo) === false) return;
+    }
+  }
+
+  /** The keys are encoded before it returns; lmdb-js holds the buffer that they stand in until `done`. */
+  prefetch(keys: readonly BlockKey[], done: () => void): void {
+    this.database.prefetch(keys as unknown as Uint8Array[], done);
   }
 
   private readKey(source: Uint8Array, start: number): BlockKey {

@@ -88,6 +88,13 @@ export const CACHE_ARENA_BYTES: number = 16 * 1024 * 1024;
 /** Memory for blocks in DRAM unless told otherwise. */
 export const CACHE_BYTES_DEFAULT: number = 256 * 1024 * 1024;
 
+/** Prefetches under way at once, one process: as many reads as bring a device near its rate (m: 54 k/s of 75 k). */
+export const PREFETCH_SLOTS_MAX = 16;
+/** The least a shard has of them, however many shards share: a batch's reads must overlap. */
+export const PREFETCH_SLOTS_MIN = 8;
+/** Keys of one prefetch call: a millisecond of the device, which is how long a single read may wait for a batch's. */
+export const PREFETCH_STRETCH_KEYS = 16;
+
 /** Blocks larger than a page that one lookup may hold outside the cache: what more needs is asked for in smaller batches. */
 export const READ_TEMPORARY_BYTES_MAX: number = 64 * 1024 * 1024;
 

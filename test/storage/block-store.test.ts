@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { nodeDisk } from '../../server/node-environment.ts';
-import { type BlockStore, openBlockStore } from '../../storage/block-store.ts';
+import { type BlockReader, type BlockStore, openBlockStore } from '../../storage/block-store.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { ReaderRequest } from './block-store-reader.ts';
@@ -348,4 +348,85 @@ test('pages that were freed are told apart from those in use', async (context) =
   const freed = store.space().reusableBytes;
   assert.ok(freed >= 500 * 4096 && freed < 540 * 4096, `${freed} bytes`);
   await store.close();
+});
+test('keys are visited without their values, in a range, in the store and in a snapshot', async (context) => {
+  const store = openBlockStore({ directory: temporaryDirectory(context) });
+  const bytes = new Uint8Array(4072);
+  const keys: [number, number][] = [
+    [256, 1],
+    [256, 2],
+    [1 << 20, 0xfffffffe],
+    [0xffffff00, 3],
+  ];
+  await store.write(keys.map(([keyHi, keyLo]) => ({ keyHi, keyLo, bytes })));
+  const snapshot = store.openSnapshot();
+  await store.write([], [{ keyHi: 256, keyLo: 2 }]);
+  const namesIn = (reader: BlockReader, from: [number, number], to: [number, number]): string[] => {
+    const names: string[] = [];
+    reader.keys(...from, ...to, (keyHi, keyLo) => {
+      names.push(`${keyHi}/${keyLo}`);
+      return undefined;
+    });
+    return names;
+  };
+  const all = keys.map(([keyHi, keyLo]) => `${keyHi}/${keyLo}`);
+  assert.deepEqual(namesIn(snapshot, [0, 0], [0xffffffff, 0]), all);
+  assert.deepEqual(
+    namesIn(store, [0, 0], [0xffffffff, 0]),
+    all.filter((name) => name !== '256/2'),
+  );
+  assert.deepEqual(namesIn(snapshot, [256, 2], [0xffffff00, 3]), all.slice(1, 3));
+  let visits = 0;
+  store.keys(0, 0, 0xffffffff, 0, () => {
+    visits += 1;
+    return false;
+  });
+  assert.equal(visits, 1);
+  snapshot.close();
+  await store.close();
+});
+
+test('a prefetch ends whatever its keys name, and the reads after it find what the store holds', async (context) => {
+  const store = openBlockStore({ directory: temporaryDirectory(context), prefetchSlots: 3 });
+  const random = new SeededRandom(SEED + 1);
+  const count = 3000;
+  for (let from = 0; from < count; from += 500) {
+    const batch = Array.from({ length: 500 }, (_, index) => ({
+      keyHi: 256,
+      keyLo: from + index,
+      bytes: new Uint8Array(4072).fill((from + index) & 0xff),
+    }));
+    await store.write(batch);
+  }
+  await store.prefetch([]);
+  const jobs = [1, 2, 17, 700, 5000].map((length) =>
+    Array.from({ length }, () => ({ keyHi: 256, keyLo: random.below(2 * count) })),
+  );
+  const ended = jobs.map((keys) => store.prefetch(keys));
+  // Reads and writes go on meanwhile.
+  await store.write([{ keyHi: 256, keyLo: 2 * count, bytes: new Uint8Array(4072) }]);
+  assert.equal(store.read(256, 9)?.[0], 9);
+  await Promise.all(ended);
+  for (const { keyLo } of jobs.flat()) {
+    assert.equal(store.read(256, keyLo)?.[0], keyLo < count ? keyLo & 0xff : undefined);
+  }
+  await store.close();
+});
+
+test('a store that closes waits for the prefetches under way and answers those that wait', async (context) => {
+  const directory = temporaryDirectory(context);
+  for (let round = 0; round < 20; round++) {
+    const store = openBlockStore({ directory, prefetchSlots: 2 });
+    const batch = Array.from({ length: 200 }, (_, keyLo) => ({
+      keyHi: 256,
+      keyLo,
+      bytes: new Uint8Array(4072),
+    }));
+    await store.write(batch);
+    const prefetches = [batch, batch, batch].map((keys) => store.prefetch(keys));
+    const closed = store.close();
+    await Promise.all(prefetches);
+    await closed;
+    await store.prefetch(batch);
+  }
 });

@@ -10,7 +10,13 @@ import {
   LEVEL_ZERO_KEY_HI,
   levelOneKeyHi,
 } from '../../storage/block-key.ts';
-import type { BlockSnapshot, BlockStore, BlockVisitor, BlockWrite } from '../../storage/block-store.ts';
+import type {
+  BlockSnapshot,
+  BlockStore,
+  BlockVisitor,
+  BlockWrite,
+  KeyVisitor,
+} from '../../storage/block-store.ts';
 import { encodeCheckpoint } from '../../storage/checkpoint.ts';
 import { encodeDirectory } from '../../storage/level-zero-directory.ts';
 import { align8, KIND_DELETE, KIND_PUT, recordBytesOf, writeRecordHeader } from '../../storage/record.ts';
@@ -110,6 +116,14 @@ export class MemoryBlockStore implements BlockStore {
     }
   }
 
+  keys(fromHi: number, fromLo: number, toHi: number, toLo: number, visit: KeyVisitor): void {
+    this.scan(fromHi, fromLo, toHi, toLo, (keyHi, keyLo) => visit(keyHi, keyLo));
+  }
+
+  prefetch(): Promise<void> {
+    return Promise.resolve();
+  }
+
   put(keyHi: number, keyLo: number, bytes: Uint8Array): void {
     this.values.set(keyHi * 2 ** 32 + keyLo, bytes);
   }
@@ -152,6 +166,7 @@ export class MemoryBlockStore implements BlockStore {
           this.reads += 1;
           return visit(keyHi, keyLo, bytes);
         }),
+      keys: (fromHi, fromLo, toHi, toLo, visit) => copy.keys(fromHi, fromLo, toHi, toLo, visit),
       renew: () => undefined,
       close: () => {
         this.snapshots -= 1;
