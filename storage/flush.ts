@@ -3,7 +3,7 @@
  *
  *   1  order the records by group, partition, LSN                         flush-order.ts
  *   2  step by step: pack about 1 MiB of blocks, write them and their directory in one transaction
- *   3  the last step's transaction also records the checkpoint: flush number and journal position
+ *   3  the last step's transaction also records the checkpoint (flush number and journal position) and the clocks
  *   4  point the index entries that still name the write buffer at the blocks; give the memory back
  *   5  recycle the journal below the checkpoint
  *
@@ -12,24 +12,30 @@
  * I2  Between 3 and 4 both places of a record are readable, and a scan takes exactly one of them: `flushNumber`
  *     rises with 3, and from then on the sealed buffer is no longer handed out.
  * I3  One flush at a time. Each turn of the event loop does one bounded step.
+ * I4  Each step's transaction records counters above those it has used, in a checkpoint that otherwise stays as it was
+ *     until the last step: compaction may write blocks between two steps.
  */
 import { strict as assert } from 'node:assert';
 import { LEVEL_ZERO } from './block.ts';
-import { BlockBuilder } from './block-builder.ts';
+import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
 import {
   CHECKPOINT_KEY_HI,
   CHECKPOINT_KEY_LO,
   LEVEL_ZERO_DIRECTORY_KEY_HI,
   LEVEL_ZERO_KEY_HI,
+  PARTITION_CLOCKS_KEY_HI,
 } from './block-key.ts';
+import type { BlockNumbers } from './block-numbers.ts';
 import type { BlockStore, BlockWrite } from './block-store.ts';
 import { type BufferChunks, placeOffset, placeSlot } from './buffer-chunks.ts';
 import { type Checkpoint, encodeCheckpoint } from './checkpoint.ts';
 import { flushOrder } from './flush-order.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
-import { encodeDirectory } from './level-zero-directory.ts';
+import { encodeDirectory, type LevelZeroDirectory } from './level-zero-directory.ts';
 import { FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
+import type { PartitionClock } from './partition-clock.ts';
+import { encodePartitionClocks } from './partition-clocks-value.ts';
 import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
@@ -42,6 +48,9 @@ export interface FlushOptions {
   readonly chunks: BufferChunks;
   readonly index: IndexTable;
   readonly checkpoint: Checkpoint;
+  readonly numbers: BlockNumbers;
+  readonly directory: LevelZeroDirectory;
+  readonly partitionClock: PartitionClock;
   /** Resolves in a later turn of the event loop. */
   readonly pause: () => Promise<void>;
 }
@@ -73,8 +82,7 @@ export class Flush {
       sequence: new Uint32Array(buffer.count),
       offset: new Uint16Array(buffer.count),
     };
-    const checkpoint = await this.writeBlocks(buffer, order, places, journalPosition);
-    this.checkpoint = checkpoint;
+    await this.writeBlocks(buffer, order, places, journalPosition);
     onCheckpoint();
     await this.swap(buffer, order, places);
   }
@@ -84,44 +92,66 @@ export class Flush {
     order: Uint32Array,
     places: NewPlaces,
     journalPosition: number,
-  ): Promise<Checkpoint> {
+  ): Promise<void> {
+    const { store, directory, numbers } = this.options;
     const flushNumber = this.checkpoint.flushNumber + 1;
-    let { nextSequence, nextDirectory } = this.checkpoint;
+    const listed: { number: number; bytes: Uint8Array }[] = [];
     let position = 0;
     do {
       this.builder.reset(flushNumber);
-      position = this.pack(buffer, order, position, places, nextSequence);
+      const from = position;
+      position = this.pack(buffer, order, from, places);
       const blocks = this.builder.finish();
-      const batch: BlockWrite[] = blocks.map(({ bytes }, index) => ({
-        keyHi: LEVEL_ZERO_KEY_HI,
-        keyLo: nextSequence + index,
-        bytes,
-      }));
-      batch.push({
-        keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI,
-        keyLo: nextDirectory,
-        bytes: encodeDirectory(flushNumber, nextSequence, blocks),
-      });
-      nextSequence += blocks.length;
-      nextDirectory += 1;
-      if (position === order.length) {
-        const checkpoint = { flushNumber, journalPosition, nextSequence, nextDirectory };
-        const bytes = encodeCheckpoint(checkpoint);
-        batch.push({ keyHi: CHECKPOINT_KEY_HI, keyLo: CHECKPOINT_KEY_LO, bytes });
+      const firstSequence = numbers.takeSequences(blocks.length);
+      for (let at = from; at < position; at++) {
+        const record = order[at] as number;
+        places.sequence[record] = firstSequence + (places.sequence[record] as number);
       }
-      await this.options.store.write(batch);
+      const value = {
+        number: numbers.takeDirectory(),
+        bytes: encodeDirectory(flushNumber, flushNumber, firstSequence, blocks),
+      };
+      listed.push(value);
+      const isLast = position === order.length;
+      const batch = this.stepWrites(blocks, firstSequence, value);
+      const checkpoint = this.nextCheckpoint(isLast ? { flushNumber, journalPosition } : this.checkpoint);
+      batch.push({
+        keyHi: CHECKPOINT_KEY_HI,
+        keyLo: CHECKPOINT_KEY_LO,
+        bytes: encodeCheckpoint(checkpoint),
+      });
+      if (isLast) {
+        const bytes = encodePartitionClocks(this.options.partitionClock);
+        batch.push({ keyHi: PARTITION_CLOCKS_KEY_HI, keyLo: 1, bytes });
+      }
+      await store.write(batch);
+      this.checkpoint = checkpoint;
     } while (position < order.length);
+    for (const { number, bytes } of listed) directory.add(number, bytes);
+  }
+
+  private stepWrites(
+    blocks: readonly BuiltBlock[],
+    firstSequence: number,
+    value: { number: number; bytes: Uint8Array },
+  ): BlockWrite[] {
+    const batch: BlockWrite[] = blocks.map(({ bytes }, index) => ({
+      keyHi: LEVEL_ZERO_KEY_HI,
+      keyLo: firstSequence + index,
+      bytes,
+    }));
+    batch.push({ keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI, keyLo: value.number, bytes: value.bytes });
+    return batch;
+  }
+
+  private nextCheckpoint(reached: { flushNumber: number; journalPosition: number }): Checkpoint {
+    const { nextSequence, nextDirectory } = this.options.numbers;
+    const { flushNumber, journalPosition } = reached;
     return { flushNumber, journalPosition, nextSequence, nextDirectory };
   }
 
-  /** Packs records from `position` on, about one step's worth; answers how far it came. */
-  private pack(
-    buffer: WriteBuffer,
-    order: Uint32Array,
-    position: number,
-    places: NewPlaces,
-    firstSequence: number,
-  ): number {
+  /** Packs records from `position` on, about one step's worth; answers how far it came. Places get block indexes first. */
+  private pack(buffer: WriteBuffer, order: Uint32Array, position: number, places: NewPlaces): number {
     const { builder } = this;
     const { chunks } = this.options;
     let at = position;
@@ -130,7 +160,7 @@ export class Flush {
       const place = buffer.places[record] as number;
       const { arena } = chunks.chunk(placeSlot(place));
       places.offset[record] = builder.append(arena, placeOffset(place));
-      places.sequence[record] = firstSequence + builder.blockIndex;
+      places.sequence[record] = builder.blockIndex;
       at += 1;
     }
     return at;

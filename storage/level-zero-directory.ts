@@ -1,40 +1,49 @@
 /**
  * The level-0 directory: which blocks may hold a group's partition, without reading them.
  *
- * On disk each flush step adds one value, beside the blocks it lists, in one transaction:
+ * On disk each step of a flush or of a sweep adds one value, beside the blocks it lists, in one transaction:
  *
  *   offset | size | field
  *   -------|------|-------------------------------------------------------------
  *   0      | 4    | flush number
  *   4      | 4    | entries
  *   8      | 8    | XXH64 (seed 0) of the value, this field taken as zero
- *   16     | 12 each | u32 sequence, u16 group, u16 lowest partition, u16 highest partition, u16 pages
+ *   16     | 4    | run: the flush number, or 2^31 + the sweep's number
+ *   20     | 4    | 0
+ *   24     | 12 each | u32 sequence, u16 group, u16 lowest partition, u16 highest partition, u16 pages
  *
- * I1  Entries stand in ascending (group, lowest partition) order; a group's ranges meet at most in one
- *     partition. The steps of one flush continue each other, so its blocks of one group are one run, which
- *     a binary search enters.
- * I2  In memory a block costs 12 bytes, in columns that grow by doubling; a run 3 numbers.
+ * I1  Entries stand in ascending (group, lowest partition) order; a group's ranges meet at most in one partition. The values
+ *     of one run continue each other in the order of their numbers, so a binary search enters a run.
+ * I2  In memory a block costs 14 bytes, in columns; a value half a KiB. Values come and go one by one, by number.
  *
- *   group → runs, oldest first → | block | block | …   sequences, partition ranges, pages
+ *   run → values, by number → | block | block | …   unit range, sequence, pages
  */
 import { strict as assert } from 'node:assert';
 import type { BuiltBlock } from './block-builder.ts';
 import { KEY_LO_END } from './block-key.ts';
 import { checksum64 } from './checksum.ts';
-import { PARTITION_COUNT } from './limits.ts';
+import { PAGE_BYTES, PARTITION_COUNT } from './limits.ts';
 import { StorageError } from './storage-error.ts';
 
-const HEADER_BYTES = 16;
+const HEADER_BYTES = 24;
 const ENTRY_BYTES = 12;
 const CHECKSUM_AT = 8;
-const ROOM_MIN = 1024;
+/** Runs from here on were written by sweeps, those below by flushes. */
+export const SWEEP_RUN_FIRST: number = 2 ** 31;
+const VALUE_BYTES = 512;
 
 /** Return `false` to stop. */
 export type LevelZeroVisitor = (sequence: number, pages: number) => undefined | false;
 
+/** A unit (a group's partition) as one number, in the order of blocks. */
+export function unitOf(group: number, partition: number): number {
+  return group * PARTITION_COUNT + partition;
+}
+
 /** The value that lists these blocks, whose sequences count from `firstSequence` on. */
 export function encodeDirectory(
   flushNumber: number,
+  run: number,
   firstSequence: number,
   blocks: readonly BuiltBlock[],
 ): Uint8Array {
@@ -43,6 +52,7 @@ export function encodeDirectory(
   const view = new DataView(bytes.buffer);
   view.setUint32(0, flushNumber, true);
   view.setUint32(4, blocks.length, true);
+  view.setUint32(16, run, true);
   for (const [index, block] of blocks.entries()) {
     const at = HEADER_BYTES + index * ENTRY_BYTES;
     view.setUint32(at, firstSequence + index, true);
@@ -58,120 +68,180 @@ export function encodeDirectory(
   return bytes;
 }
 
-interface Runs {
-  /** First block of each run, and where the last one ends. */
-  readonly starts: number[];
-  readonly ends: number[];
+/** One value of the directory: some neighbouring blocks of a run. */
+export class DirectoryValue {
+  readonly number: number;
+  readonly flushNumber: number;
+  readonly run: number;
+  readonly sequences: Uint32Array;
+  /** The lowest and the highest unit of each block: `unitOf`. */
+  readonly lowest: Uint32Array;
+  readonly highest: Uint32Array;
+  readonly pages: Uint16Array;
+  /** Of all blocks. */
+  readonly pageCount: number;
+
+  constructor(number: number, bytes: Uint8Array) {
+    const view = verifyDirectory(bytes);
+    const count = view.getUint32(4, true);
+    this.number = number;
+    this.flushNumber = view.getUint32(0, true);
+    this.run = view.getUint32(16, true);
+    this.sequences = new Uint32Array(count);
+    this.lowest = new Uint32Array(count);
+    this.highest = new Uint32Array(count);
+    this.pages = new Uint16Array(count);
+    let pageCount = 0;
+    for (let index = 0; index < count; index += 1) {
+      const at = HEADER_BYTES + index * ENTRY_BYTES;
+      const group = view.getUint16(at + 4, true);
+      this.sequences[index] = view.getUint32(at, true);
+      this.lowest[index] = unitOf(group, view.getUint16(at + 6, true));
+      this.highest[index] = unitOf(group, view.getUint16(at + 8, true));
+      this.pages[index] = view.getUint16(at + 10, true);
+      pageCount += this.pages[index] as number;
+    }
+    this.pageCount = pageCount;
+  }
+
+  get count(): number {
+    return this.sequences.length;
+  }
+
+  /** The last unit that a block of the value may hold; -1 if it lists none. */
+  get lastUnit(): number {
+    return this.count === 0 ? -1 : (this.highest[this.count - 1] as number);
+  }
 }
 
 export class LevelZeroDirectory {
-  private sequences: Uint32Array = new Uint32Array(ROOM_MIN);
-  /** Lowest partition, highest partition, pages: three a block. */
-  private ranges: Uint16Array = new Uint16Array(3 * ROOM_MIN);
-  private readonly runsOfGroup: Map<number, Runs> = new Map();
-  private count = 0;
-  private newestFlush = 0;
-  private afterLastSequence = 1;
+  private readonly values: Map<number, DirectoryValue> = new Map();
+  /** Of each run the values that list blocks, by number. */
+  private readonly valuesOfRun: Map<number, DirectoryValue[]> = new Map();
+  private blocks = 0;
+  private pages = 0;
+  private flushedPages = 0;
 
   get blockCount(): number {
-    return this.count;
+    return this.blocks;
   }
 
-  /** The highest flush number that was added; 0 before the first. */
-  get flushNumber(): number {
-    return this.newestFlush;
+  get runCount(): number {
+    return this.valuesOfRun.size;
   }
 
-  /** One above the highest sequence that was added. */
-  get nextSequence(): number {
-    return this.afterLastSequence;
+  /** Bytes on disk of all blocks, and of those that no sweep has written. */
+  get blockBytes(): number {
+    return this.pages * PAGE_BYTES;
   }
 
+  get flushedBytes(): number {
+    return this.flushedPages * PAGE_BYTES;
+  }
+
+  /** Memory held. */
   get bytes(): number {
-    return this.sequences.byteLength + this.ranges.byteLength;
+    return this.blocks * (ENTRY_BYTES + 2) + this.values.size * VALUE_BYTES;
   }
 
-  /** Adds one value as it was read or written; returns its flush number. Values come in rising order. */
-  add(bytes: Uint8Array): number {
-    const view = verifyDirectory(bytes);
-    const entryCount = view.getUint32(4, true);
-    const flushNumber = view.getUint32(0, true);
-    assert(flushNumber >= this.newestFlush, 'directory values come in rising order');
-    this.reserve(this.count + entryCount);
-    for (let index = 0; index < entryCount; index += 1) {
-      const at = HEADER_BYTES + index * ENTRY_BYTES;
-      const lowest = view.getUint16(at + 6, true);
-      const runs = this.runFor(flushNumber, view.getUint16(at + 4, true), lowest);
-      this.sequences[this.count] = view.getUint32(at, true);
-      this.ranges[3 * this.count] = lowest;
-      this.ranges[3 * this.count + 1] = view.getUint16(at + 8, true);
-      this.ranges[3 * this.count + 2] = view.getUint16(at + 10, true);
-      this.count += 1;
-      this.newestFlush = flushNumber;
-      runs.ends[runs.ends.length - 1] = this.count;
-    }
-    if (entryCount > 0) this.afterLastSequence = (this.sequences[this.count - 1] as number) + 1;
-    this.newestFlush = flushNumber;
-    return flushNumber;
+  has(number: number): boolean {
+    return this.values.has(number);
+  }
+
+  /** The numbers of all values. */
+  numbers(): IterableIterator<number> {
+    return this.values.keys();
+  }
+
+  /** The runs, oldest number first: each one's values, in the order of their blocks. */
+  runs(): readonly (readonly DirectoryValue[])[] {
+    return [...this.valuesOfRun.values()];
+  }
+
+  /** Adds the value `number` as it was read or written. */
+  add(number: number, bytes: Uint8Array): DirectoryValue {
+    assert(!this.values.has(number), 'a directory value comes once');
+    const value = new DirectoryValue(number, bytes);
+    this.values.set(number, value);
+    if (value.count === 0) return value;
+    const run = this.valuesOfRun.get(value.run) ?? [];
+    if (run.length === 0) this.valuesOfRun.set(value.run, run);
+    let at = run.length;
+    while (at > 0 && (run[at - 1] as DirectoryValue).number > number) at -= 1;
+    run.splice(at, 0, value);
+    this.count(value, 1);
+    return value;
+  }
+
+  /** Forgets a value whose blocks are gone. */
+  remove(number: number): void {
+    const value = this.values.get(number);
+    assert(value !== undefined, 'a directory value that is there');
+    this.values.delete(number);
+    if (value.count === 0) return;
+    const run = this.valuesOfRun.get(value.run) as DirectoryValue[];
+    run.splice(run.indexOf(value), 1);
+    if (run.length === 0) this.valuesOfRun.delete(value.run);
+    this.count(value, -1);
+  }
+
+  clear(): void {
+    this.values.clear();
+    this.valuesOfRun.clear();
+    this.blocks = 0;
+    this.pages = 0;
+    this.flushedPages = 0;
   }
 
   /**
-   * Visits the blocks that may hold versions of the group's partition, oldest first. One binary search a
-   * run, of which each flush that held the group has one.
+   * Visits the blocks that may hold versions of the group's partition, run by run. Two binary searches a run, of
+   * which each flush since the last sweep has one, and all sweeps together one or two.
    */
   visit(group: number, partition: number, visit: LevelZeroVisitor): void {
-    const runs = this.runsOfGroup.get(group);
-    if (runs === undefined) return;
-    for (const [run, start] of runs.starts.entries()) {
-      const end = runs.ends[run] as number;
-      for (let block = this.firstReaching(start, end, partition); block < end; block += 1) {
-        if ((this.ranges[3 * block] as number) > partition) break;
-        const answer = visit(this.sequences[block] as number, this.ranges[3 * block + 2] as number);
-        if (answer === false) return;
+    const unit = unitOf(group, partition);
+    for (const run of this.valuesOfRun.values()) {
+      for (let at = firstValueReaching(run, unit); at < run.length; at += 1) {
+        const value = run[at] as DirectoryValue;
+        const { count, lowest } = value;
+        let block = firstBlockReaching(value, unit);
+        for (; block < count && (lowest[block] as number) <= unit; block += 1) {
+          const answer = visit(value.sequences[block] as number, value.pages[block] as number);
+          if (answer === false) return;
+        }
+        if (block < count) break;
       }
     }
   }
 
-  /** The first block of the run whose highest partition is not below `partition`. */
-  private firstReaching(start: number, end: number, partition: number): number {
-    let low = start;
-    let high = end;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.ranges[3 * middle + 1] as number) < partition) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  private count(value: DirectoryValue, sign: number): void {
+    this.blocks += sign * value.count;
+    this.pages += sign * value.pageCount;
+    if (value.run < SWEEP_RUN_FIRST) this.flushedPages += sign * value.pageCount;
   }
+}
 
-  /** The runs of the group, the last of them ready for a block: continued, or opened. */
-  private runFor(flushNumber: number, group: number, lowest: number): Runs {
-    let runs = this.runsOfGroup.get(group);
-    if (runs === undefined) {
-      runs = { starts: [], ends: [] };
-      this.runsOfGroup.set(group, runs);
-    }
-    const continues =
-      this.newestFlush === flushNumber &&
-      runs.ends.at(-1) === this.count &&
-      lowest >= (this.ranges[3 * this.count - 2] as number);
-    if (!continues) {
-      runs.starts.push(this.count);
-      runs.ends.push(this.count);
-    }
-    return runs;
+/** The first value of the run whose last block reaches the unit. */
+function firstValueReaching(run: readonly DirectoryValue[], unit: number): number {
+  let low = 0;
+  let high = run.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((run[middle] as DirectoryValue).lastUnit < unit) low = middle + 1;
+    else high = middle;
   }
+  return low;
+}
 
-  private reserve(count: number): void {
-    if (count <= this.sequences.length) return;
-    const room = Math.max(count, 2 * this.sequences.length);
-    const sequences = new Uint32Array(room);
-    sequences.set(this.sequences);
-    this.sequences = sequences;
-    const ranges = new Uint16Array(3 * room);
-    ranges.set(this.ranges);
-    this.ranges = ranges;
+/** The first block of the value whose highest unit is not below `unit`. */
+export function firstBlockReaching(value: DirectoryValue, unit: number): number {
+  let low = 0;
+  let high = value.count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((value.highest[middle] as number) < unit) low = middle + 1;
+    else high = middle;
   }
+  return low;
 }
 
 const checkedScratch = new Uint32Array(2);

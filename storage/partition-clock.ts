@@ -28,6 +28,15 @@ export class PartitionClock {
     return lsn;
   }
 
+  get partitionCount(): number {
+    return this.lsns.length;
+  }
+
+  /** The LSN given out last; 0 before the first. */
+  lsn(localPartition: number): number {
+    return this.lsns[localPartition] as number;
+  }
+
   commitTimeMicros(localPartition: number): number {
     return this.commitTimes[localPartition] as number;
   }

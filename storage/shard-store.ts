@@ -107,7 +107,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       pause,
       onProgress: options.onProgress ?? ((): void => {}),
     });
-    const checkpoint = await recovery.rebuild();
+    const { checkpoint, numbers, directory: levelZero } = await recovery.rebuild();
     const journal = await openJournal({
       disk,
       random: options.random,
@@ -116,7 +116,18 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       segmentBytes: options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES,
       onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
     });
-    const flush = new Flush({ shardCount, localPartitionCount, store, chunks, index, checkpoint, pause });
+    const flush = new Flush({
+      shardCount,
+      localPartitionCount,
+      store,
+      chunks,
+      index,
+      checkpoint,
+      numbers,
+      directory: levelZero,
+      partitionClock,
+      pause,
+    });
     const versions = recovery.blockVersions + buffer.count;
     return new ShardStore(options, {
       localPartitionCount,

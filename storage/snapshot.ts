@@ -15,18 +15,26 @@
  * level 1 is one key range. What the blocks hold of other partitions is skipped, so partitions ascend from step to step
  * and a block that spans several is seldom met twice.
  *
- * The directory is kept between steps and follows the store by the values that flushes add to it.
+ * The directory is kept between steps and follows the store: when a flush or a sweep has changed it, the values that are
+ * new are decoded and those that are gone are dropped. What a sweep under way has consumed is left out (compaction-state.ts).
  */
 import { strict as assert } from 'node:assert';
 import {
   CHECKPOINT_KEY_HI,
   CHECKPOINT_KEY_LO,
+  COMPACTION_STATE_KEY_HI,
   LEVEL_ZERO_DIRECTORY_KEY_HI,
   LEVEL_ZERO_KEY_HI,
   levelOneKeyHi,
 } from './block-key.ts';
 import type { BlockSnapshot, BlockStore } from './block-store.ts';
 import { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
+import {
+  COMPACTION_STATE_EMPTY,
+  type CompactionState,
+  decodeCompactionState,
+  firstPartitionOf,
+} from './compaction-state.ts';
 import { LevelZeroDirectory } from './level-zero-directory.ts';
 import { PAGE_BYTES, PARTITION_COUNT } from './limits.ts';
 import { StorageError } from './storage-error.ts';
@@ -43,8 +51,9 @@ export class SnapshotReader {
   readonly #store: BlockStore;
   readonly #shardCount: number;
   #directory = new LevelZeroDirectory();
-  /** The next value of the directory on disk. */
-  #nextDirectory = 1;
+  /** What `#directory` is of; undefined before the first snapshot. */
+  #followed: { readonly flushNumber: number; readonly changeNumber: number } | undefined;
+  #compaction: CompactionState = COMPACTION_STATE_EMPTY;
 
   constructor(store: BlockStore, shardCount: number) {
     this.#store = store;
@@ -61,7 +70,7 @@ export class SnapshotReader {
    * `open` decides.
    */
   plan(group: number, partitions: Uint16Array, from: number): number {
-    if (this.#nextDirectory === 1) {
+    if (this.#followed === undefined) {
       const snapshot = this.#store.openSnapshot();
       try {
         this.#follow(snapshot);
@@ -95,7 +104,7 @@ export class SnapshotReader {
       const taken = partitions.subarray(0, partitionCount);
       merge.begin(group, taken);
       merge.addRecords(buffered);
-      return new SnapshotStep(snapshot, group, taken, sequences, merge, this.#shardCount);
+      return new SnapshotStep(snapshot, group, taken, sequences, this.#compaction, merge, this.#shardCount);
     } catch (error) {
       snapshot.close();
       throw error;
@@ -105,22 +114,27 @@ export class SnapshotReader {
   /** Gives the memory back; the next step reads the directory anew. */
   release(): void {
     this.#directory = new LevelZeroDirectory();
-    this.#nextDirectory = 1;
+    this.#followed = undefined;
   }
 
-  /** Adds what flushes up to the snapshot's checkpoint have added to the directory. Answers the checkpoint. */
+  /** Brings the directory to the snapshot's state, without what unfinished flushes wrote. Answers the checkpoint. */
   #follow(snapshot: BlockSnapshot): Checkpoint {
     const bytes = snapshot.read(CHECKPOINT_KEY_HI, CHECKPOINT_KEY_LO);
     const checkpoint = bytes === undefined ? CHECKPOINT_EMPTY : decodeCheckpoint(bytes);
-    const { nextDirectory } = checkpoint;
-    if (this.#nextDirectory < nextDirectory) {
-      const hi = LEVEL_ZERO_DIRECTORY_KEY_HI;
-      snapshot.scan(hi, this.#nextDirectory, hi, nextDirectory, (_keyHi, _keyLo, value) => {
-        this.#directory.add(value);
-        return undefined;
-      });
-      this.#nextDirectory = nextDirectory;
-    }
+    const { flushNumber } = checkpoint;
+    this.#compaction = decodeCompactionState(snapshot.read(COMPACTION_STATE_KEY_HI, 1));
+    const { changeNumber } = this.#compaction;
+    const followed = this.#followed;
+    if (followed?.flushNumber === flushNumber && followed.changeNumber === changeNumber) return checkpoint;
+    const gone = new Set(this.#directory.numbers());
+    const hi = LEVEL_ZERO_DIRECTORY_KEY_HI;
+    snapshot.scan(hi, 0, hi + 1, 0, (_keyHi, number, value) => {
+      if (gone.delete(number)) return undefined;
+      if (this.#directory.add(number, value).flushNumber > flushNumber) this.#directory.remove(number);
+      return undefined;
+    });
+    for (const number of gone) this.#directory.remove(number);
+    this.#followed = { flushNumber, changeNumber };
     return checkpoint;
   }
 
@@ -133,7 +147,9 @@ export class SnapshotReader {
       const added: number[] = [];
       let addedPages = 0;
       this.#directory.visit(group, partition, (sequence, blockPages) => {
-        if (seen.has(sequence)) return undefined;
+        if (seen.has(sequence) || firstPartitionOf(this.#compaction, sequence, group) > partition) {
+          return undefined;
+        }
         added.push(sequence);
         addedPages += blockPages;
         return undefined;
@@ -156,6 +172,7 @@ export class SnapshotStep {
   readonly #group: number;
   readonly #partitions: Uint16Array;
   readonly #sequences: Uint32Array;
+  readonly #compaction: CompactionState;
   readonly #merge: VersionMerge;
   readonly #shardCount: number;
   #nextBlock = 0;
@@ -174,6 +191,7 @@ export class SnapshotStep {
     group: number,
     partitions: Uint16Array,
     sequences: Uint32Array,
+    compaction: CompactionState,
     merge: VersionMerge,
     shardCount: number,
   ) {
@@ -181,6 +199,7 @@ export class SnapshotStep {
     this.#group = group;
     this.#partitions = partitions;
     this.#sequences = sequences;
+    this.#compaction = compaction;
     this.#merge = merge;
     this.#shardCount = shardCount;
     this.partitionCount = partitions.length;
@@ -210,7 +229,12 @@ export class SnapshotStep {
       if (block === undefined) {
         throw new StorageError('BLOCK_CORRUPT', `level-0 block ${sequence} is listed, but missing`);
       }
-      this.#add(block, LEVEL_ZERO_KEY_HI, sequence);
+      this.#add(
+        block,
+        LEVEL_ZERO_KEY_HI,
+        sequence,
+        firstPartitionOf(this.#compaction, sequence, this.#group),
+      );
     }
   }
 
@@ -235,7 +259,7 @@ export class SnapshotStep {
         isWhole = false;
         return false;
       }
-      this.#add(block, keyHi, keyLo);
+      this.#add(block, keyHi, keyLo, 0);
       this.#gatheredPartition = this.#nextPartition;
       return undefined;
     });
@@ -256,8 +280,8 @@ export class SnapshotStep {
     return end;
   }
 
-  #add(block: Uint8Array, keyHi: number, keyLo: number): void {
+  #add(block: Uint8Array, keyHi: number, keyLo: number, firstPartition: number): void {
     this.#pages += Math.ceil(block.length / PAGE_BYTES);
-    this.#merge.addBlock(block, keyHi, keyLo);
+    this.#merge.addBlock(block, keyHi, keyLo, firstPartition);
   }
 }

@@ -88,16 +88,19 @@ export class VersionMerge {
   addRecords(records: Uint8Array): void {
     if (records.length === 0) return;
     const start = this.#copyIn(records);
-    this.#note(start, start + records.length);
+    this.#note(start, start + records.length, 0);
     this.#used = start + records.length;
   }
 
-  /** Adds a block's records, after its checksum. Throws BLOCK_CORRUPT, naming the key. */
-  addBlock(block: Uint8Array, keyHi: number, keyLo: number): void {
+  /**
+   * Adds a block's records from the partition `firstPartition` on, after its checksum; those before it are obsolete.
+   * Throws BLOCK_CORRUPT, naming the key.
+   */
+  addBlock(block: Uint8Array, keyHi: number, keyLo: number, firstPartition = 0): void {
     const start = this.#copyIn(block);
     verifyBlock(this.arena, start, block.length, keyHi, keyLo);
     const end = recordsEnd(this.arena, start);
-    this.#note(recordsStart(start), end);
+    this.#note(recordsStart(start), end, firstPartition);
     this.#used = end;
   }
 
@@ -157,12 +160,22 @@ export class VersionMerge {
     return this.#used;
   }
 
-  #note(from: number, to: number): void {
+  #note(from: number, to: number, firstPartition: number): void {
     const { words } = this.arena;
     const group = this.#group;
     const slotCounts = this.#slotCounts;
-    if (noteRecords(words, from >>> 2, to >>> 2, group, this.#slotOf, this.#noted, slotCounts, this.#tally))
-      return;
+    const isWhole = noteRecords(
+      words,
+      from >>> 2,
+      to >>> 2,
+      group,
+      firstPartition,
+      this.#slotOf,
+      this.#noted,
+      slotCounts,
+      this.#tally,
+    );
+    if (isWhole) return;
     throw new StorageError('BLOCK_CORRUPT', `a range of records of group ${group} holds a broken one`);
   }
 
@@ -221,7 +234,7 @@ export class VersionMerge {
     this.#used = at;
     this.#tally[TALLY_COUNT] = 0;
     this.#slotCounts.fill(0, 0, this.#partitions.length);
-    this.#note(0, at);
+    this.#note(0, at, 0);
   }
 
   #reserveNotes(count: number): void {

@@ -54,7 +54,8 @@ export interface NotedRecords {
 }
 
 /**
- * Walks the records of `words[from, to)` and notes those of `group` in a wanted partition (`slotOf[partition]` ≥ 0).
+ * Walks the records of `words[from, to)` and notes those of `group` in a wanted partition (`slotOf[partition]` ≥ 0), from
+ * `firstPartition` on.
  * False when the range does not hold whole records. The caller made room for (to - from) / RECORD_WORDS_MIN records.
  */
 export function noteRecords(
@@ -62,6 +63,7 @@ export function noteRecords(
   from: number,
   to: number,
   group: number,
+  firstPartition: number,
   slotOf: Int16Array,
   noted: NotedRecords,
   slotCounts: Uint32Array,
@@ -76,8 +78,9 @@ export function noteRecords(
     const recordWords = bytes >>> 2;
     if ((bytes & 7) !== 0 || recordWords < RECORD_WORDS_MIN || recordWords > to - at) return false;
     const groupAndKind = words[at + WORD_GROUP_AND_KIND]!;
-    const wanted = slotOf[words[at + WORD_DIGEST_LOW]! & PARTITION_MASK]!;
-    if (wanted >= 0 && (groupAndKind & 0xffff) === group) {
+    const partition = words[at + WORD_DIGEST_LOW]! & PARTITION_MASK;
+    const wanted = slotOf[partition]!;
+    if (wanted >= 0 && partition >= firstPartition && (groupAndKind & 0xffff) === group) {
       const keyWords = align8(words[at + WORD_KEY_BYTES]! & 0xffff) >>> 2;
       if (HEADER_WORDS + keyWords > recordWords) return false;
       place[count] = at >>> 1;

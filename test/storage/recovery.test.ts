@@ -1,10 +1,18 @@
 /** What a start finds on disk: unfinished flushes are forgotten, damage is named, foreign data is refused. */
 import { strict as assert } from 'node:assert';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { LEVEL_ZERO_KEY_HI } from '../../storage/block-key.ts';
+import {
+  COMPACTION_STATE_KEY_HI,
+  LEVEL_ZERO_DIRECTORY_KEY_HI,
+  LEVEL_ZERO_KEY_HI,
+} from '../../storage/block-key.ts';
 import { type BlockStore, openBlockStore } from '../../storage/block-store.ts';
+import { COMPACTION_STATE_EMPTY, encodeCompactionState } from '../../storage/compaction-state.ts';
 import type { RecoveryProgress } from '../../storage/index.ts';
-import { TestShard, temporaryDirectory } from '../support/shard.ts';
+import { encodeDirectory } from '../../storage/level-zero-directory.ts';
+import { SnapshotReader } from '../../storage/snapshot.ts';
+import { VersionMerge } from '../../storage/version-merge.ts';
+import { keyBatchOf, TestShard, temporaryDirectory } from '../support/shard.ts';
 
 describe('recovery', () => {
   let directory: ReturnType<typeof temporaryDirectory>;
@@ -42,13 +50,66 @@ describe('recovery', () => {
       finished = blockKeys(blocks);
       const next = (finished.at(-1) as number) + 1;
       const bytes = Uint8Array.from(blocks.read(LEVEL_ZERO_KEY_HI, 1) as Uint8Array);
-      await blocks.write([{ keyHi: LEVEL_ZERO_KEY_HI, keyLo: next, bytes }]);
+      const built = { bytes, group: 1, partitionMin: 0, partitionMax: 4095, recordCount: 1, pages: 1 };
+      await blocks.write([
+        { keyHi: LEVEL_ZERO_KEY_HI, keyLo: next, bytes },
+        { keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI, keyLo: 9, bytes: encodeDirectory(2, 2, next, [built]) },
+      ]);
     });
     const shard = await new TestShard(directory.path).open();
     assert.equal(shard.store.status().versions, 300);
     await shard.store.close();
     await withBlocks(async (blocks) => {
       assert.deepEqual(blockKeys(blocks), finished);
+    });
+  });
+
+  test('what a sweep has consumed is not read, neither by lookups nor by scans', async () => {
+    const keys = Array.from({ length: 300 }, (_value, i) => `key-${i}`);
+    await withBlocks(async (blocks) => {
+      const state = {
+        ...COMPACTION_STATE_EMPTY,
+        sweepNumber: 1,
+        sourceEnd: 1000,
+        cursorGroup: 1,
+        cursorPartition: 2048,
+      };
+      await blocks.write([{ keyHi: COMPACTION_STATE_KEY_HI, keyLo: 1, bytes: encodeCompactionState(state) }]);
+    });
+    const shard = await new TestShard(directory.path).open();
+    const partitions = Array.from(keyBatchOf(keys).digests.filter((_word, at) => at % 2 === 0)).map(
+      (digestLo) => digestLo & 4095,
+    );
+    assert.ok(partitions.some((partition) => partition < 2048));
+    assert.deepEqual(
+      shard.get(1, keys).map((value) => value !== null),
+      partitions.map((partition) => partition >= 2048),
+    );
+    const merge = new VersionMerge();
+    const blocks = openBlockStore({ directory: `${directory.path}/blocks`, readOnly: true });
+    const all = Uint16Array.from({ length: 256 }, (_value, i) => 2048 - 128 + i);
+    const step = new SnapshotReader(blocks, 1).open(1, 1, all, new Uint8Array(0), merge);
+    while (step?.advance() === false);
+    merge.finish(all.length, 0);
+    assert.equal(
+      merge.count,
+      partitions.filter((partition) => partition >= 2048 && partition < 2048 + 128).length,
+    );
+    await shard.store.close();
+  });
+
+  test('counters and clocks go on above those recorded', async () => {
+    await withBlocks(async (blocks) => {
+      const state = { ...COMPACTION_STATE_EMPTY, nextSequence: 5000, nextDirectory: 600, nextCounter: 70 };
+      await blocks.write([{ keyHi: COMPACTION_STATE_KEY_HI, keyLo: 1, bytes: encodeCompactionState(state) }]);
+    });
+    const shard = await new TestShard(directory.path).open();
+    await shard.put(1, [{ key: 'key-1', value: 'again' }]);
+    await shard.store.close();
+    await withBlocks((blocks) => {
+      assert.equal(blockKeys(blocks).at(-1), 5000);
+      assert.ok(blocks.read(LEVEL_ZERO_DIRECTORY_KEY_HI, 600) !== undefined);
+      return Promise.resolve();
     });
   });
 

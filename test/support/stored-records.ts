@@ -135,7 +135,7 @@ export class MemoryBlockStore implements BlockStore {
     for (const [index, { bytes }] of blocks.entries()) {
       this.put(LEVEL_ZERO_KEY_HI, this.nextSequence + index, bytes);
     }
-    const directory = encodeDirectory(flushNumber, this.nextSequence, blocks);
+    const directory = encodeDirectory(flushNumber, flushNumber, this.nextSequence, blocks);
     this.put(LEVEL_ZERO_DIRECTORY_KEY_HI, this.nextDirectory, directory);
     if (!finish) return;
     this.nextSequence += blocks.length;
