@@ -27,9 +27,27 @@ export interface MatrixOptions extends CallOptions {
   readonly eventTimes?: boolean;
 }
 
-export interface PutOptions extends CallOptions {
+export interface WriteOptions extends CallOptions {
   /** Also give each row's LSN. */
   readonly lsns?: boolean;
+  /**
+   * Write a row only when the row that is there has this LSN, and 0: only when there is none. One for all rows, or one a
+   * row. Rows for which it is not so are refused (VERSION_MISMATCH). `getVersioned` reads LSNs, `lsns` answers them.
+   */
+  readonly ifVersion?: number | ArrayLike<number>;
+  /**
+   * Carry an idempotency key, so that the call is repeated after a lost connection and still applied once. Default false:
+   * see `retryWrites`. Calls with `ifVersion`, and all patches, carry one anyhow.
+   */
+  readonly idempotent?: boolean;
+}
+
+export interface PutOptions extends WriteOptions {
+  /**
+   * The rows enter history only: training reads see them, lookups never do, and no row is too late. For loading the past
+   * beside the present. Default false.
+   */
+  readonly backfill?: boolean;
 }
 
 export interface DeleteOptions extends PutOptions {

@@ -54,7 +54,7 @@ import { type GroupSpecInput, toGroupSpec } from './group-spec.ts';
 import { emptyMatrix, MatrixRead } from './matrix-read.ts';
 import { type Address, type ConnectOptions, parseAddress, positiveMs, resolveOptions } from './options.ts';
 import { promised, settle } from './promised.ts';
-import { PutJob } from './put-job.ts';
+import { PutJob, settleWrite } from './put-job.ts';
 import { columnSource, eventTimeOf, type RowSource, rowSource } from './row-chunk.ts';
 import { ManyRead } from './row-read.ts';
 import type {
@@ -68,7 +68,9 @@ import type {
 } from './row-types.ts';
 import { Scan, type ScanOptions, type ScanPart, scanParts, toScanRequest } from './scan.ts';
 import { ScanFeed } from './scan-feed.ts';
-import { DeleteOperation, type WriteResult, WriteTally } from './write-operation.ts';
+import { writeConditions } from './write-conditions.ts';
+import { DeleteOperation } from './write-operation.ts';
+import { type WriteResult, WriteTally } from './write-result.ts';
 
 type AnyGroup = Group<unknown, unknown, unknown>;
 export class Millrace {
@@ -246,12 +248,15 @@ export class Millrace {
    * durable. A row without an event time gets the current one; an absent feature is null. Any number of rows may be
    * given; more than one request's worth (4,096 rows, or 1 MiB) goes out as several, which are not atomic together.
    *
-   * A put is not repeated after a lost connection unless the client was opened with `retryWrites`. Doing so is harmless
-   * to lookups when rows name their event time: a repeated (key, event time) holds the same values.
+   * A row may be refused while the others are written: too late, in the future, of another version than `ifVersion`. A put
+   * of one row then rejects with the code; one of several answers, and `refusals` names the rows.
    *
-   * Rejects with KEY_INVALID, TYPE_MISMATCH, ROW_INVALID, ROW_TOO_LARGE, EVENT_TIME_INVALID, EVENT_TIME_IN_FUTURE,
-   * STORAGE_FULL, TIMEOUT and the connection's errors; the message names the row. When `indeterminate` is set some rows may
-   * have been written.
+   * A put is repeated after a lost connection only with `idempotent` or `ifVersion`, or when the client was opened with
+   * `retryWrites`; that is harmless to lookups when rows name their event time: a repeated (key, event time) holds the same
+   * values.
+   *
+   * Rejects with KEY_INVALID, TYPE_MISMATCH, ROW_INVALID, ROW_TOO_LARGE, EVENT_TIME_INVALID, STORAGE_FULL, TIMEOUT and the
+   * connection's errors; the message names the row. When `indeterminate` is set some rows may have been written.
    */
   put<R, P, K>(
     group: Group<R, P, K>,
@@ -273,6 +278,7 @@ export class Millrace {
           this.dispatcher,
           known,
           source,
+          writeConditions(options, source.count),
           options.lsns ?? false,
           timeoutMs,
           resolve,
@@ -306,9 +312,19 @@ export class Millrace {
         const eventTimes = new Float64Array(keys.length).fill(eventTime);
         const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
         const batch = encodeKeys(known.schema.key, keys);
+        const conditions = writeConditions(options, keys.length);
         const done = (error: MillraceError | null): void =>
-          error === null ? resolve(tally.result()) : reject(error);
-        new DeleteOperation(this.dispatcher, deadlineMs, known, batch, eventTimes, tally, done).start();
+          error === null ? settleWrite(tally, resolve, reject) : reject(error);
+        new DeleteOperation(
+          this.dispatcher,
+          deadlineMs,
+          known,
+          batch,
+          eventTimes,
+          conditions,
+          tally,
+          done,
+        ).start();
       }),
     );
   }

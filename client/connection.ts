@@ -177,6 +177,9 @@ export class Connection implements TurnTask {
     options.mapEpoch = this.context.mapEpoch;
     options.timeoutMs = timeoutMs;
     options.sequence = sequence;
+    // Without a client id the server keeps no record of the request, which most writes do not need.
+    options.clientIdLo = sequence === 0 ? 0 : this.context.clientIdLo;
+    options.clientIdHi = sequence === 0 ? 0 : this.context.clientIdHi;
     return options;
   }
 

@@ -23,6 +23,7 @@ export type {
   MatrixOptions,
   PutOptions,
   ReadOptions,
+  WriteOptions,
 } from './call-options.ts';
 export { Millrace } from './client.ts';
 export { MillraceError } from './errors.ts';
@@ -43,4 +44,4 @@ export type {
   TimeInput,
 } from './row-types.ts';
 export type { Scan, ScanOptions, ScanPart } from './scan.ts';
-export type { WriteResult } from './write-operation.ts';
+export type { RowRefusal, RowStatus, WriteResult } from './write-result.ts';

@@ -7,6 +7,10 @@
  *     frame, is replaced by parts over the same keys.
  * I2  `accept` or `refuse` is called once for each key's part, `finish` once when no part is open.
  *
+ * I3  A keyed write has one idempotency sequence, which every part carries: the server tells a part's rows apart by
+ *     partition, and a partition's rows are all in one part. Where they are not, because a shard's keys are too many for
+ *     one request, each further part takes a sequence of its own.
+ *
  * Keys are encoded once, when the operation begins: what the caller does to them later changes nothing.
  */
 import type { ByteWriter, Frame, KeyBatch, RequestOptions } from '../protocol/index.ts';
@@ -56,19 +60,23 @@ export abstract class KeyedOperation {
 
   /** Sends everything. There is at least one key. */
   start(): void {
-    this.issue(null, 0);
+    this.issue(null, this.kind === 'keyed' ? this.dispatcher.context.nextSequence() : 0, 0);
   }
 
   /** Sends the picked keys to the shards that own them now. */
-  issue(pick: Pick, attemptsBefore: number): void {
-    const { map, hello } = this.dispatcher;
+  issue(pick: Pick, sequence: number, attemptsBefore: number): void {
+    const { map, hello, context } = this.dispatcher;
     if (map.shards.length > 1 && !this.isDigested) {
       this.keys.digest(hello.seedLo, hello.seedHi);
       this.isDigested = true;
     }
     const parts: KeyedPart[] = [];
+    let shardBefore = -1;
     splitKeys(this.keys, pick, map.shardOfPartition, map.shards.length, this.keysMax, (shard, picked) => {
-      parts.push(new KeyedPart(this, shard, picked, attemptsBefore));
+      const isFurther = sequence !== 0 && shard === shardBefore;
+      shardBefore = shard;
+      const ownSequence = isFurther ? context.nextSequence() : sequence;
+      parts.push(new KeyedPart(this, shard, picked, ownSequence, attemptsBefore));
     });
     // Counted before the first is started, since a part may end within `start`.
     this.openParts += parts.length;
@@ -90,9 +98,8 @@ class KeyedPart extends Request {
   private readonly shard: number;
   private readonly pick: Pick;
 
-  constructor(whole: KeyedOperation, shard: number, pick: Pick, attemptsBefore: number) {
+  constructor(whole: KeyedOperation, shard: number, pick: Pick, sequence: number, attemptsBefore: number) {
     const { dispatcher, kind, deadlineMs } = whole;
-    const sequence = kind === 'read' ? 0 : dispatcher.context.nextSequence();
     super(dispatcher, kind, deadlineMs, sequence, attemptsBefore);
     this.operation = whole.operation;
     this.whole = whole;
@@ -121,7 +128,7 @@ class KeyedPart extends Request {
       return;
     }
     // There is a new map: the keys may belong to several shards now. The new parts inherit the count of attempts.
-    this.whole.issue(this.pick, this.attempts - 1);
+    this.whole.issue(this.pick, this.sequence, this.attempts - 1);
     this.whole.partEnded();
     this.end();
   }
@@ -130,12 +137,13 @@ class KeyedPart extends Request {
     return this.pick === null ? this.whole.keys.count : this.pick.length;
   }
 
-  /** Half of the keys fit a frame where all do not. */
+  /** Half of the keys fit a frame where all do not. What did not fit was never carried out, so the sequence may change. */
   private halve(): void {
-    const { count } = this;
+    const { count, sequence } = this;
+    const second = sequence === 0 ? 0 : this.dispatcher.context.nextSequence();
     const all = this.pick ?? Uint32Array.from({ length: count }, (_, index) => index);
     const middle = count >>> 1;
-    this.whole.issue(all.subarray(0, middle), 0);
-    this.whole.issue(all.subarray(middle), 0);
+    this.whole.issue(all.subarray(0, middle), sequence, 0);
+    this.whole.issue(all.subarray(middle), second, 0);
   }
 }

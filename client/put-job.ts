@@ -13,13 +13,15 @@ import { MillraceError, toMillraceError } from './errors.ts';
 import type { Group } from './group.ts';
 import { PUT_CHUNKS_IN_FLIGHT } from './limits.ts';
 import type { RowSource } from './row-chunk.ts';
-import { PutOperation, type WriteResult, WriteTally } from './write-operation.ts';
+import { PutOperation, type WriteConditions } from './write-operation.ts';
+import { type WriteResult, WriteTally } from './write-result.ts';
 
 /** Time-outs are counted for each chunk from its sending. */
 export class PutJob {
   private readonly dispatcher: Dispatcher;
   private readonly group: Group<unknown, unknown, unknown>;
   private readonly source: RowSource;
+  private readonly conditions: WriteConditions;
   private readonly timeoutMs: number | undefined;
   private readonly tally: WriteTally;
   private readonly resolve: (result: WriteResult) => void;
@@ -33,6 +35,7 @@ export class PutJob {
     dispatcher: Dispatcher,
     group: Group<unknown, unknown, unknown>,
     source: RowSource,
+    conditions: WriteConditions,
     withLsns: boolean,
     timeoutMs: number | undefined,
     resolve: (result: WriteResult) => void,
@@ -41,6 +44,7 @@ export class PutJob {
     this.dispatcher = dispatcher;
     this.group = group;
     this.source = source;
+    this.conditions = conditions;
     this.timeoutMs = timeoutMs;
     this.tally = new WriteTally(source.count, withLsns);
     this.resolve = resolve;
@@ -66,7 +70,8 @@ export class PutJob {
       this.openChunks += 1;
       const deadlineMs = this.dispatcher.deadline(this.timeoutMs);
       const done = (error: MillraceError | null): void => this.chunkEnded(error);
-      new PutOperation(this.dispatcher, deadlineMs, this.group, chunk, this.tally, base, done).start();
+      const { dispatcher, group, conditions, tally } = this;
+      new PutOperation(dispatcher, deadlineMs, group, chunk, conditions, tally, base, done).start();
     } catch (error) {
       this.failure ??= toMillraceError(error);
     }
@@ -93,8 +98,21 @@ export class PutJob {
   }
 
   private end(): void {
-    if (this.failure === null) this.resolve(this.tally.result());
-    else this.reject(withProgress(this.failure, this.tally));
+    if (this.failure !== null) this.reject(withProgress(this.failure, this.tally));
+    else settleWrite(this.tally, this.resolve, this.reject);
+  }
+}
+
+/** Answers a call all of whose rows were answered. */
+export function settleWrite(
+  tally: WriteTally,
+  resolve: (result: WriteResult) => void,
+  reject: (error: MillraceError) => void,
+): void {
+  try {
+    resolve(tally.result());
+  } catch (error) {
+    reject(toMillraceError(error));
   }
 }
 

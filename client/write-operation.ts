@@ -1,10 +1,11 @@
 /**
  * PUT and DELETE: one batch of writes, split over the shards that own its keys.
  *
- * I1  A request is validated by the server as a whole: one bad row refuses all rows that went to that shard with it.
+ * I1  A request's form is checked by the server as a whole: one bad row refuses all rows that went to that shard with
+ *     it. What depends on the rows that are there is answered row by row (write-result.ts).
  * I2  An acknowledged row is durable on its shard. Shards commit apart, so a batch over several may be applied in part;
  *     the first error is what is reported, after every part has ended.
- * I3  Each request has its own idempotency sequence, which its retries keep.
+ * I3  A keyed batch has one idempotency sequence, which all its requests and their retries carry.
  */
 import {
   type ByteWriter,
@@ -17,57 +18,27 @@ import {
   OPERATIONS,
   ProtocolError,
   PUT_ROWS_MAX,
-  RESULT_APPLIED,
   type RequestOptions,
-  type WriteResponse,
 } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { MillraceError } from './errors.ts';
 import type { Group } from './group.ts';
 import { KeyedOperation, type Pick } from './keyed-operation.ts';
 import type { RowChunk } from './row-chunk.ts';
+import type { WriteTally } from './write-result.ts';
 
-/** What a put or delete did. */
-export interface WriteResult {
-  /** Rows written: all that were given. */
-  readonly rows: number;
-  /** Rows that are the latest of their key now. */
-  readonly applied: number;
-  /** Rows that came late: a newer event is there. They are kept as history and seen by training reads only. */
-  readonly superseded: number;
-  /** Each row's LSN, in the order given; null unless asked for. */
-  readonly lsns: Float64Array | null;
-}
-
-/** Collects the results of one write call, over all of its requests. */
-export class WriteTally {
-  readonly rows: number;
-  readonly lsns: Float64Array | null;
-  acknowledged = 0;
-  private applied = 0;
-
-  constructor(rows: number, withLsns: boolean) {
-    this.rows = rows;
-    this.lsns = withLsns ? new Float64Array(rows) : null;
-  }
-
-  /** Adds a request's answer; its row i is the call's row base + pick[i]. */
-  add(response: WriteResponse, base: number, pick: Pick): void {
-    const { results, lsns } = response;
-    this.acknowledged += results.length;
-    for (let i = 0; i < results.length; i++) if (results[i] === RESULT_APPLIED) this.applied += 1;
-    if (this.lsns === null) return;
-    for (let i = 0; i < results.length; i++) this.lsns[base + (pick === null ? i : pick[i]!)] = lsns[i]!;
-  }
-
-  result(): WriteResult {
-    const { rows, applied, acknowledged, lsns } = this;
-    return { rows, applied, superseded: acknowledged - applied, lsns };
-  }
+/** What a write says beside its rows; each array stands by row of the whole call. */
+export interface WriteConditions {
+  readonly isBackfill: boolean;
+  /** The LSN that each row must have now, 0: none must be there. */
+  readonly ifVersions: Float64Array | null;
+  /** It may be sent again after an unclear end: the server keeps its key and does nothing twice. */
+  readonly isKeyed: boolean;
 }
 
 /** One batch of writes; `done` is called once with the first error, or null. */
 abstract class WriteOperation extends KeyedOperation {
+  protected readonly conditions: WriteConditions;
   private readonly tally: WriteTally;
   private readonly base: number;
   private readonly done: (error: MillraceError | null) => void;
@@ -79,11 +50,13 @@ abstract class WriteOperation extends KeyedOperation {
     deadlineMs: number,
     keys: KeyBatch,
     keysMax: number,
+    conditions: WriteConditions,
     tally: WriteTally,
     base: number,
     done: (error: MillraceError | null) => void,
   ) {
-    super(dispatcher, operation, 'write', deadlineMs, keys, keysMax);
+    super(dispatcher, operation, conditions.isKeyed ? 'keyed' : 'write', deadlineMs, keys, keysMax);
+    this.conditions = conditions;
     this.tally = tally;
     this.base = base;
     this.done = done;
@@ -107,6 +80,12 @@ abstract class WriteOperation extends KeyedOperation {
 
   finish(): void {
     this.done(this.failure);
+  }
+
+  /** The conditions of this batch's rows, by place in its key batch. */
+  protected chunkVersions(): Float64Array | null {
+    const { ifVersions } = this.conditions;
+    return ifVersions === null ? null : ifVersions.subarray(this.base, this.base + this.keys.count);
   }
 }
 
@@ -133,11 +112,12 @@ export class PutOperation extends WriteOperation {
     deadlineMs: number,
     group: Group<unknown, unknown, unknown>,
     chunk: RowChunk,
+    conditions: WriteConditions,
     tally: WriteTally,
     base: number,
     done: (error: MillraceError | null) => void,
   ) {
-    super(dispatcher, OPERATIONS.PUT, deadlineMs, chunk.keys, PUT_ROWS_MAX, tally, base, done);
+    super(dispatcher, OPERATIONS.PUT, deadlineMs, chunk.keys, PUT_ROWS_MAX, conditions, tally, base, done);
     this.group = group;
     this.chunk = chunk;
   }
@@ -145,8 +125,22 @@ export class PutOperation extends WriteOperation {
   encode(writer: ByteWriter, options: RequestOptions, pick: Pick): void {
     const { schema } = this.group;
     const { keys, eventTimes, rows, rowOffsets } = this.chunk;
-    const request = { groupId: schema.id, schemaVersion: schema.version, eventTimes, keys, rows, rowOffsets };
-    encodePutRequest(writer, options, request, pick);
+    const { isBackfill } = this.conditions;
+    encodePutRequest(
+      writer,
+      options,
+      {
+        groupId: schema.id,
+        schemaVersion: schema.version,
+        eventTimes,
+        keys,
+        rows,
+        rowOffsets,
+        isBackfill,
+        ifVersions: this.chunkVersions(),
+      },
+      pick,
+    );
   }
 }
 
@@ -161,16 +155,18 @@ export class DeleteOperation extends WriteOperation {
     group: Group<unknown, unknown, unknown>,
     keys: KeyBatch,
     eventTimes: Float64Array,
+    conditions: WriteConditions,
     tally: WriteTally,
     done: (error: MillraceError | null) => void,
   ) {
-    super(dispatcher, OPERATIONS.DELETE, deadlineMs, keys, GET_KEYS_MAX, tally, 0, done);
+    super(dispatcher, OPERATIONS.DELETE, deadlineMs, keys, GET_KEYS_MAX, conditions, tally, 0, done);
     this.groupId = group.schema.id;
     this.eventTimes = eventTimes;
   }
 
   encode(writer: ByteWriter, options: RequestOptions, pick: Pick): void {
     const { groupId, eventTimes, keys } = this;
-    encodeDeleteRequest(writer, options, { groupId, eventTimes, keys }, pick);
+    const { isBackfill, ifVersions } = this.conditions;
+    encodeDeleteRequest(writer, options, { groupId, eventTimes, keys, isBackfill, ifVersions }, pick);
   }
 }

@@ -49,7 +49,14 @@ export * from './requests/scan.ts';
 export * from './requests/scan-cancel.ts';
 export * from './requests/scan-credit.ts';
 export * from './requests/status.ts';
-export { RESULT_APPLIED, RESULT_SUPERSEDED, type WriteResponse } from './requests/write-response.ts';
+export { readSchemaVersion } from './requests/write-head.ts';
+export {
+  RESULT_APPLIED,
+  RESULT_HISTORY,
+  RESULT_REFUSED_MIN,
+  RESULT_SUPERSEDED,
+  type WriteResponse,
+} from './requests/write-response.ts';
 export {
   decodeFeature,
   decodeFeatures,

@@ -1,5 +1,5 @@
 /**
- * Writes on their way to the journal: what is kept of a PUT or DELETE between its decoding and its answer.
+ * Writes on their way to the journal: what is kept of a PUT, PATCH or DELETE between its decoding and its answer.
  *
  *   begin(context, frame …) -> submit -> store.write -> … journal … -> done -> response -> back to the pool
  *
@@ -11,7 +11,7 @@
  * The objects and their result arrays are used again, so that a small write allocates nothing here.
  */
 import { strict as assert } from 'node:assert';
-import { align8, type Frame, KeyBatch, OPERATIONS, ProtocolError, writeInt64 } from '../protocol/index.ts';
+import { align8, type Frame, KeyBatch, ProtocolError, writeInt64 } from '../protocol/index.ts';
 import {
   KIND_DELETE,
   KIND_PUT,
@@ -28,7 +28,7 @@ import {
   WRITE_SPARES_MAX,
 } from './limits.ts';
 import type { SessionContext } from './operation.ts';
-import { correlationIdOf } from './request-fields.ts';
+import { correlationIdOf, operationOf, readIdempotencyKey } from './request-fields.ts';
 
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 const NO_KEYS: KeyBatch = new KeyBatch(0);
@@ -37,7 +37,7 @@ const NO_TIMES: Float64Array = new Float64Array(0);
 /** Where results begin in the response's body. */
 const RESULTS_AT = 8;
 
-/** What a PUT or DELETE asks for, decoded and checked. */
+/** What a PUT, PATCH or DELETE asks for, decoded and checked. */
 export interface DecodedWrite {
   readonly groupId: number;
   readonly ttlSeconds: number;
@@ -46,6 +46,10 @@ export interface DecodedWrite {
   readonly rows: Uint8Array;
   /** Null: a delete. */
   readonly rowOffsets: Uint32Array | null;
+  readonly isBackfill: boolean;
+  readonly ifVersions: Float64Array | null;
+  /** Given for a patch, whose `rows` are patches. */
+  readonly merge: PatchMerge | null;
 }
 
 class PendingWrite implements WriteRequest, Deadline {
@@ -66,6 +70,7 @@ class PendingWrite implements WriteRequest, Deadline {
   results: Uint8Array = new Uint8Array(1);
   lsns: Float64Array = new Float64Array(1);
   context: SessionContext | undefined;
+  operation = 0;
   correlationId = 0;
   bytes = 0;
   deadlineMs: number = NO_DEADLINE;
@@ -74,10 +79,6 @@ class PendingWrite implements WriteRequest, Deadline {
 
   constructor(owner: PendingWrites) {
     this.done = (error: StorageError | null): void => owner.complete(this, error);
-  }
-
-  get operation(): number {
-    return this.kind === KIND_PUT ? OPERATIONS.PUT : OPERATIONS.DELETE;
   }
 
   expire(): void {
@@ -102,6 +103,7 @@ class PendingWrite implements WriteRequest, Deadline {
     this.eventTimes = NO_TIMES;
     this.payload = NO_BYTES;
     this.payloadOffsets = null;
+    this.ifVersions = null;
   }
 }
 
@@ -131,6 +133,8 @@ export class PendingWrites {
     verifyNotFuture(decoded.eventTimes, decoded.keys.count, context.receivedAtMicros);
     const write = this.#spare.pop() ?? new PendingWrite(this);
     fill(write, decoded);
+    readIdempotencyKey(frame, write);
+    write.operation = operationOf(frame);
     try {
       this.#store.write(write, write.done);
     } catch (error) {
@@ -182,6 +186,9 @@ function fill(write: PendingWrite, decoded: DecodedWrite): void {
   write.ttlSeconds = decoded.ttlSeconds;
   write.payload = decoded.rows;
   write.payloadOffsets = decoded.rowOffsets;
+  write.isBackfill = decoded.isBackfill;
+  write.ifVersions = decoded.ifVersions;
+  write.merge = decoded.merge;
   write.ensure(count);
 }
 

@@ -84,6 +84,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'connectors/flights/demo.test.ts',
     why: 'what it prints is compared',
   },
+  'protocol/requests/encoded-rows.ts': {
+    by: 'protocol/requests/put.test.ts',
+    why: 'rows stand so in a PUT, cut and damaged there',
+  },
   'server/arrow-buffer.ts': {
     by: 'server/arrow-writer.test.ts',
     why: 'buffers are read back as Arrow',

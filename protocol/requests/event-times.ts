@@ -1,4 +1,4 @@
-/** The i64 event times of PUT and DELETE bodies, as numbers of µs within ±(2^53 − 1). */
+/** The i64 event times of PUT, PATCH and DELETE bodies, as numbers of µs within ±(2^53 − 1). */
 
 import type { ByteReader } from '../byte-reader.ts';
 import type { ByteWriter } from '../byte-writer.ts';

@@ -1,9 +1,11 @@
 /**
- * What PUT and DELETE answer, one result a row in the request's order:
+ * What PUT, PATCH and DELETE answer, one result a row in the request's order:
  *
  *   0 u32 count | 4 u32 0 | 8 u8 result[count], padded to 8 | u64 lsn[count]
  *
- * APPLIED: the row is the latest now. SUPERSEDED: an event as new or newer is there; this one is kept as history.
+ * APPLIED: the row is the latest now. SUPERSEDED: a newer event is there; this one is kept as history. HISTORY: a
+ * backfilled row, which is history whatever is there. From RESULT_REFUSED_MIN on a result is an error code's number:
+ * that row was not written, whatever became of the others, and its LSN is 0.
  */
 
 import { type ByteWriter, copyOf } from '../byte-writer.ts';
@@ -15,16 +17,19 @@ import { align8 } from '../row-layout.ts';
 
 export const RESULT_APPLIED = 0;
 export const RESULT_SUPERSEDED = 1;
+export const RESULT_HISTORY = 2;
+/** Codes of framing and of whole requests have lower numbers, so no row's refusal is taken for a result. */
+export const RESULT_REFUSED_MIN = 16;
 
 const FIXED_BYTES = 8;
 
 export interface WriteResponse {
-  /** RESULT_APPLIED or RESULT_SUPERSEDED, by row. */
+  /** A RESULT_… or, from RESULT_REFUSED_MIN on, the number of the code that refused the row. */
   results: Uint8Array;
   lsns: Float64Array;
 }
 
-/** `operation` is PUT or DELETE. `results` and `lsns` may be longer than `count`. */
+/** `operation` is PUT, PATCH or DELETE. `results` and `lsns` may be longer than `count`. */
 export function appendWriteResponse(
   writer: ByteWriter,
   operation: number,
@@ -61,6 +66,12 @@ export function readWriteResponse(frame: Frame): WriteResponse {
   }
   const lsnsAt = body + align8(FIXED_BYTES + count);
   const lsns = new Float64Array(count);
-  for (let row = 0; row < count; row++) lsns[row] = readUint64(frame.view, lsnsAt + 8 * row);
+  for (let row = 0; row < count; row++) {
+    lsns[row] = readUint64(frame.view, lsnsAt + 8 * row);
+    const result = frame.bytes[body + FIXED_BYTES + row]!;
+    if (result > RESULT_HISTORY && result < RESULT_REFUSED_MIN) {
+      throw new ProtocolError('MALFORMED_REQUEST', `row ${row} of a write answer has the result ${result}`);
+    }
+  }
   return { results: copyOf(frame.bytes, body + FIXED_BYTES, body + FIXED_BYTES + count), lsns };
 }

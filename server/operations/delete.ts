@@ -11,16 +11,15 @@ export function deleteOperation(shard: ShardServices, writes: PendingWrites): Op
     number: OPERATIONS.DELETE,
     handle(context: SessionContext, frame: Frame): void {
       const { schema } = shard.groups.byId(readGroupId(frame));
-      const { keys, eventTimes } = decodeDeleteRequest(frame, schema.key);
-      shard.resolve(keys);
+      const request = decodeDeleteRequest(frame, schema.key);
+      shard.resolve(request.keys);
       // A tombstone has no lifetime of its own: it must outlive every version that it hides.
       writes.submit(context, frame, {
-        groupId: schema.id,
+        ...request,
         ttlSeconds: 0,
-        keys,
-        eventTimes,
         rows: NO_ROWS,
         rowOffsets: null,
+        merge: null,
       });
     },
   };

@@ -1,7 +1,8 @@
 /**
  * PUT: checks every row, hands the request to the store, and answers when it is durable.
  *
- * The whole request is checked before any of it is written: one bad row refuses all of it.
+ * The form of the whole request is checked before any of it is written: one bad row refuses all of it. What depends on
+ * the rows that are there, or on the clock, the store decides row by row.
  */
 import {
   decodePutRequest,
@@ -27,10 +28,9 @@ export function putOperation(shard: ShardServices, writes: PendingWrites): Opera
           `group "${schema.name}" has schema version ${schema.version}; the rows have ${schemaVersion}`,
         );
       }
-      const { keys, eventTimes, rows, rowOffsets } = decodePutRequest(frame, schema.key, layout);
-      shard.resolve(keys);
-      const { id: groupId, ttlSeconds } = schema;
-      writes.submit(context, frame, { groupId, ttlSeconds, keys, eventTimes, rows, rowOffsets });
+      const request = decodePutRequest(frame, schema.key, layout);
+      shard.resolve(request.keys);
+      writes.submit(context, frame, { ...request, ttlSeconds: schema.ttlSeconds, merge: null });
     },
   };
 }

@@ -16,6 +16,7 @@ import {
   type KeyBatch,
   type KeyValue,
   matrixShape,
+  RESULT_REFUSED_MIN,
 } from '../../protocol/index.ts';
 import type { FakeRequest } from './fake-server.ts';
 
@@ -91,11 +92,26 @@ export function rowsOfPut(
   return keysOf(schema, keys).map((key, index) => ({ key, eventTime: eventTimes[index]! }));
 }
 
-/** Accepts all rows of a PUT; row i of the request gets LSN firstLsn + i. */
-export function answerPut(schema: GroupSchema, request: FakeRequest, firstLsn: number = 1): void {
-  const { count } = decodePutRequest(request.frame, schema.key, compileLayout(schema));
-  const lsns = Array.from({ length: count }, (_, index) => firstLsn + index);
-  request.answer((writer, id) => encodePutResponse(writer, id, count, new Uint8Array(count), lsns));
+/** What a PUT says of its rows. */
+export function decodedPut(
+  schema: GroupSchema,
+  request: FakeRequest,
+): { keys: Record<string, KeyValue>[]; ifVersions: Float64Array | null; isBackfill: boolean } {
+  const { keys, ifVersions, isBackfill } = decodePutRequest(request.frame, schema.key, compileLayout(schema));
+  return { keys: keysOf(schema, keys), ifVersions, isBackfill };
+}
+
+/** Answers a PUT: what `resultOf` the first key column says, else APPLIED; row i of the request gets LSN firstLsn + i. */
+export function answerPut(
+  schema: GroupSchema,
+  request: FakeRequest,
+  firstLsn: number = 1,
+  resultOf: (key: KeyValue) => number = () => 0,
+): void {
+  const keys = decodedPut(schema, request).keys.map((key) => key[schema.key[0]!.name]!);
+  const results = Uint8Array.from(keys, resultOf);
+  const lsns = keys.map((_, index) => (results[index]! >= RESULT_REFUSED_MIN ? 0 : firstLsn + index));
+  request.answer((writer, id) => encodePutResponse(writer, id, keys.length, results, lsns));
 }
 
 export function answerDelete(schema: GroupSchema, request: FakeRequest): number[] {

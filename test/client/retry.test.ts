@@ -4,27 +4,24 @@ import { test } from 'node:test';
 import { MillraceError } from '../../client/errors.ts';
 import type { ErrorCodeName } from '../../client/index.ts';
 import { ATTEMPTS_MAX, RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN } from '../../client/limits.ts';
-import { retryDelayMs } from '../../client/retry.ts';
+import { type RequestKind, retryDelayMs } from '../../client/retry.ts';
 
 const LONG_MS = 1e9;
 
-function isRetried(
-  kind: 'read' | 'write' | 'once',
-  code: ErrorCodeName,
-  retryWrites: boolean = false,
-): boolean {
+function isRetried(kind: RequestKind, code: ErrorCodeName, retryWrites: boolean = false): boolean {
   return retryDelayMs(kind, new MillraceError(code, code), 1, LONG_MS, retryWrites) >= 0;
 }
 
 test('what was certainly not carried out is repeated, whatever it is', () => {
   for (const code of ['OVERLOADED', 'SHUTTING_DOWN', 'NOT_OWNER', 'CONNECT_FAILED'] as const) {
-    for (const kind of ['read', 'write', 'once'] as const)
+    for (const kind of ['read', 'keyed', 'write', 'once'] as const)
       assert.ok(isRetried(kind, code), `${kind} ${code}`);
   }
 });
 
-test('after a lost connection reads are repeated, writes only when the caller allows it', () => {
+test('after a lost connection reads and keyed writes are repeated, others only when the caller allows it', () => {
   assert.ok(isRetried('read', 'CONNECTION_LOST'));
+  assert.ok(isRetried('keyed', 'CONNECTION_LOST'));
   assert.ok(!isRetried('write', 'CONNECTION_LOST'));
   assert.ok(isRetried('write', 'CONNECTION_LOST', true));
   assert.ok(!isRetried('once', 'CONNECTION_LOST', true));

@@ -112,6 +112,15 @@ function appendPutRequest(writer: ByteWriter): void {
   });
 }
 
+function appendConditionalDelete(writer: ByteWriter): void {
+  encodeDeleteRequest(writer, OPTIONS, {
+    groupId: 5,
+    eventTimes: [EVENT_TIME, -1],
+    keys: routeKeys(),
+    ifVersions: [42, 0],
+  });
+}
+
 const PARTITION_MAP = {
   epoch: 3,
   partitionCount: 4096,
@@ -183,10 +192,20 @@ export const SAMPLE_MESSAGES: Readonly<Record<string, (writer: ByteWriter) => vo
     }),
   'get-matrix-response': appendMatrixResponse,
   'put-request': appendPutRequest,
+  'put-request-backfill': (w) =>
+    encodePutRequest(w, OPTIONS, {
+      groupId: 5,
+      schemaVersion: 1,
+      eventTimes: Float64Array.of(EVENT_TIME, -1),
+      keys: routeKeys(),
+      ...routeRows(),
+      isBackfill: true,
+    }),
   'put-response': (w) => encodePutResponse(w, 0x01020304, 2, Uint8Array.of(0, 1), [44, 45]),
   'delete-request': (w) =>
     encodeDeleteRequest(w, OPTIONS, { groupId: 5, eventTimes: [EVENT_TIME, -1], keys: routeKeys() }),
-  'delete-response': (w) => encodeDeleteResponse(w, 7, 2, Uint8Array.of(0, 0), [46, 47]),
+  'delete-request-if-version': appendConditionalDelete,
+  'delete-response': (w) => encodeDeleteResponse(w, 7, 2, Uint8Array.of(0, 30), [46, 0]),
   'scan-request': (w) => encodeScanRequest(w, OPTIONS, SCAN),
   'scan-request-all': (w) =>
     encodeScanRequest(w, OPTIONS, {

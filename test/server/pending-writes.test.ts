@@ -12,7 +12,7 @@ import {
   schemaFromSpec,
 } from '../../protocol/index.ts';
 import { DEADLINE_TICK_MS, EVENT_TIME_FUTURE_MICROS_MAX } from '../../server/limits.ts';
-import { StorageError } from '../../storage/index.ts';
+import { StorageError, type WriteRequest } from '../../storage/index.ts';
 import { TEST_NOW_MICROS, TestShard } from '../support/shard.ts';
 import { encodeRows, ShardOperations } from '../support/shard-operations.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -136,6 +136,36 @@ test('what the store refuses is thrown, and nothing stays in flight', async (con
   write.mock.restore();
   await operations.put(GROUP, [{ key: 1, values: {} }]);
   assert.equal(operations.session.taken().length, 1);
+});
+
+test('conditions and keys reach the store, and do not stay behind in the object that is used again', async (context) => {
+  const { shard, operations } = await opened(context);
+  const seen: unknown[] = [];
+  const write = shard.store.write.bind(shard.store);
+  context.mock.method(
+    shard.store,
+    'write',
+    (request: WriteRequest, done: (error: StorageError | null) => void) => {
+      const { isBackfill, ifVersions, clientIdLo, clientIdHi, sequence } = request;
+      seen.push([isBackfill, ifVersions === null ? null : [...ifVersions], clientIdLo, clientIdHi, sequence]);
+      write({ ...request, ifVersions: null, results: request.results, lsns: request.lsns }, done);
+    },
+  );
+  const keys = encodeKeys(GROUP.key, [1, 2]);
+  const head = { groupId: GROUP.id, eventTimes: [TEST_NOW_MICROS, TEST_NOW_MICROS], keys };
+  const key = { correlationId: 4, clientIdLo: 5, clientIdHi: 0xffffffff, sequence: 2 ** 40 };
+  operations.handle((writer) => encodeDeleteRequest(writer, key, { ...head, ifVersions: [7, 0] }));
+  await operations.answered();
+  operations.handle((writer) =>
+    encodeDeleteRequest(writer, { correlationId: 4 }, { ...head, isBackfill: true }),
+  );
+  await operations.answered();
+  await operations.put(GROUP, [{ key: 1, values: {} }]);
+  assert.deepEqual(seen, [
+    [false, [7, 0], 5, 0xffffffff, 2 ** 40],
+    [true, null, 0, 0, 0],
+    [false, null, 0, 0, 0],
+  ]);
 });
 
 test('an event time at the edge of the future is taken, one after it refused', async (context) => {

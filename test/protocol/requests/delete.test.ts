@@ -39,7 +39,7 @@ test('counts are checked', () => {
     const frame = damaged(REQUEST, (view) => view.setUint32(at, value, true));
     assert.throws(() => decodeDeleteRequest(frame, ROUTE.key), refusal(code, message));
   };
-  refuses(44, 0, 'BATCH_EMPTY', /no keys/);
+  refuses(44, 0, 'BATCH_EMPTY', /no rows/);
   refuses(44, GET_KEYS_MAX + 1, 'BATCH_TOO_LARGE', /16385/);
   refuses(44, GET_KEYS_MAX, 'MALFORMED_REQUEST', /16384 event times do not fit/);
   refuses(40, 0x10005, 'MALFORMED_REQUEST', /reserved/);
@@ -48,14 +48,14 @@ test('counts are checked', () => {
     frameOf((w) =>
       encodeDeleteRequest(w, OPTIONS, { groupId: 5, eventTimes: [1, 2], keys }, Uint32Array.of(0, 0)),
     ),
-    (view) => view.setUint32(64, 3, true),
+    (view) => view.setUint32(72, 3, true),
   );
   assert.throws(() => decodeDeleteRequest(other, ROUTE.key), refusal('MALFORMED_REQUEST'));
 });
 
 test('results survive', () => {
   assert.deepEqual(decodeDeleteResponse(frameOf(SAMPLE_MESSAGES['delete-response']!)), {
-    results: Uint8Array.of(0, 0),
-    lsns: Float64Array.of(46, 47),
+    results: Uint8Array.of(0, 30),
+    lsns: Float64Array.of(46, 0),
   });
 });

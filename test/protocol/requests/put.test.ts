@@ -21,11 +21,11 @@ import { ROUTE, ROUTE_ROW } from '../sample-schemas.ts';
 const REQUEST = frameOf(SAMPLE_MESSAGES['put-request']!);
 const LAYOUT = compileLayout(ROUTE);
 
-// Body: fixed 8, two event times, batch head 8 and two keys of 10 padded to 24, offsets 12 padded to 16, rows.
-const EVENT_TIMES_AT = 48;
-const KEYS_AT = 64;
-const ROW_OFFSETS_AT = 96;
-const ROWS_AT = 112;
+// Body: fixed 16, two event times, batch head 8 and two keys of 10 padded to 24, offsets 12 padded to 16, rows.
+const EVENT_TIMES_AT = 56;
+const KEYS_AT = 72;
+const ROW_OFFSETS_AT = 104;
+const ROWS_AT = 120;
 
 function decode(frame = REQUEST): PutRequest {
   return decodePutRequest(frame, ROUTE.key, LAYOUT);

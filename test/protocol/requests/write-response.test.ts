@@ -6,7 +6,7 @@ import { OPERATIONS } from '../../../protocol/index.ts';
 import { appendWriteResponse, readWriteResponse } from '../../../protocol/requests/write-response.ts';
 import { cutTo, damaged, frameOf, refusal } from '../frames.ts';
 
-const results = Uint8Array.of(0, 1, 0, 1, 1, 0, 0, 0, 1, 9, 9);
+const results = Uint8Array.of(0, 1, 2, 16, 255, 0, 28, 0, 1, 9, 9);
 const lsns = Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8, 2 ** 50, -1, -1);
 
 test('any count survives', () => {
@@ -29,4 +29,9 @@ test('a count that does not fit is refused', () => {
     const bad = damaged(frame, (view) => view.setUint32(16, count, true));
     assert.throws(() => readWriteResponse(bad), refusal('MALFORMED_REQUEST', /does not fit/));
   }
+});
+
+test('a result that is neither one of this version nor a refusal is not taken for either', () => {
+  const frame = frameOf((w) => appendWriteResponse(w, OPERATIONS.PUT, 7, 2, Uint8Array.of(0, 3), lsns));
+  assert.throws(() => readWriteResponse(frame), refusal('MALFORMED_REQUEST', /row 1 .* result 3/));
 });
