@@ -10,6 +10,7 @@
  * I3  A block that is larger than a page, or that finds every frame in use by the batch, lies in an arena
  *     of its own until the next `beginBatch`. `temporaryBytes` says how much that is: bound the batch by it.
  * I4  A key never comes to mean another block (block-key.ts), so nothing is ever invalidated.
+ * I5  Whoever reads for the cache may answer that a block must be waited for: nothing changes then.
  *
  * Eviction is CLOCK. The batch number in a slot is its reference mark: a lookup writes it, the hand passing
  * over sets it to 0, and takes the frame if it was 0 already. The hand walks the table, whose order is the
@@ -34,7 +35,9 @@ const BATCH = 3;
 const RUN_BITS = 4;
 const RUN_MASK = 2 ** RUN_BITS - 1;
 
-const NO_FRAME = -1;
+export const NO_FRAME: number = -1;
+/** The block is not here, and its reader will not read it now. */
+export const FRAME_AWAITED: number = -2;
 /** Frames from here on are temporary: (this + index). A cache of 2^30 frames would be 4 TiB. */
 const TEMPORARY_FRAME = 2 ** 30;
 /** Batches are numbered from 1, since 0 is the mark that the hand leaves, and wrap. */
@@ -47,14 +50,15 @@ export interface BlockCacheOptions {
   /** DRAM for frames. The table adds 0.8 to 1.6 %. */
   readonly budgetBytes: number;
   readonly arenas: ArenaTable;
-  readonly read: (keyHi: number, keyLo: number) => Uint8Array | undefined;
+  /** The block, undefined when there is none, null when it has to be waited for. */
+  readonly read: (keyHi: number, keyLo: number) => Uint8Array | undefined | null;
 }
 
 export class BlockCache {
   hits = 0;
   misses = 0;
   private readonly arenas: ArenaTable;
-  private readonly readBlock: (keyHi: number, keyLo: number) => Uint8Array | undefined;
+  private readonly readBlock: (keyHi: number, keyLo: number) => Uint8Array | undefined | null;
   private readonly frameCount: number;
   private readonly table: Uint32Array;
   private readonly runShift: number;
@@ -97,8 +101,8 @@ export class BlockCache {
   }
 
   /**
-   * The frame that holds the block, read from the store if it is not here; -1 if there is no such block.
-   * Throws BLOCK_CORRUPT.
+   * The frame that holds the block, read from the store if it is not here; NO_FRAME if there is no such block,
+   * FRAME_AWAITED if it must be waited for. Throws BLOCK_CORRUPT.
    */
   frame(keyHi: number, keyLo: number): number {
     const { table } = this;
@@ -171,8 +175,9 @@ export class BlockCache {
       this.hits += 1;
       return temporary;
     }
-    this.misses += 1;
     const bytes = this.readBlock(keyHi, keyLo);
+    if (bytes === null) return FRAME_AWAITED;
+    this.misses += 1;
     if (bytes === undefined) return NO_FRAME;
     const frame = bytes.length === BLOCK_BYTES ? this.takeFrame() : NO_FRAME;
     if (frame === NO_FRAME) return this.addTemporary(keyHi, keyLo, bytes);

@@ -144,6 +144,13 @@ export function readIsTombstone(slab: Uint32Array, word: number): boolean {
   return ((slab[word + 7] as number) & TOMBSTONE_BIT) !== 0;
 }
 
+/** A tombstone, or expired by the hour `hours` (`hoursNow`): one word tells both. */
+export function readIsGone(slab: Uint32Array, word: number, hours: number): boolean {
+  const flags = slab[word + 7] as number;
+  const expiryHours = flags & EXPIRY_MASK;
+  return (flags & TOMBSTONE_BIT) !== 0 || (expiryHours !== 0 && expiryHours <= hours);
+}
+
 export function readExpiryHours(slab: Uint32Array, word: number): number {
   return (slab[word + 7] as number) & EXPIRY_MASK;
 }

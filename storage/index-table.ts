@@ -23,6 +23,7 @@ import {
   GROUP_MASK,
   readEventTimeMicros,
   readExpiryHours,
+  readIsGone,
   readIsTombstone,
   readLsn,
   readOffset,
@@ -312,6 +313,14 @@ export class IndexTable {
 
   isTombstone(handle: number): boolean {
     return readIsTombstone(this.slab(handle), this.word(handle));
+  }
+
+  /**
+   * True for a tombstone, and for a row that has expired by the hour `hours` (`hoursNow`): known without its block. A row that
+   * expires within this hour is not known here.
+   */
+  isGone(handle: number, hours: number): boolean {
+    return readIsGone(this.slab(handle), this.word(handle), hours);
   }
 
   expiryHours(handle: number): number {

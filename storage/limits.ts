@@ -95,6 +95,27 @@ export const PREFETCH_SLOTS_MIN = 8;
 /** Keys of one prefetch call: a millisecond of the device, which is how long a single read may wait for a batch's. */
 export const PREFETCH_STRETCH_KEYS = 16;
 
+/** A read of one block takes 1–2 µs from memory and 50 and more from a device: between them. */
+export const READ_SLOW_MICROS = 20;
+/** What copying a larger value adds, at 1 GB/s. */
+export const READ_SLOW_MICROS_PER_KIB = 1;
+/** Slow reads among the last 32 that make other threads fetch: more than a busy machine's interruptions are. */
+export const READS_SLOW_MIN = 6;
+/** Slow reads among the last 32 samples with which lookups read directly again. */
+export const READS_SLOW_FEW = 2;
+/** While other threads fetch, one block of so many is read directly: 1 µs a block on average, if the device is needed. */
+export const READ_SAMPLE_EVERY = 64;
+/** What one lookup may wait for the device itself: the turn is to stay well below a millisecond longer for it. */
+export const SLOW_READS_MICROS_MAX = 250;
+/** Blocks waited for at once, over all lookups: four of the largest batches; a second's work of a device. */
+export const COLD_KEYS_WAITING_MAX: number = 65_536;
+/** From here on connections whose reads wait are held: the device has work for a quarter of a second. */
+export const COLD_PRESSURE_KEYS: number = 16_384;
+/** Fetched blocks remembered, in each of two generations: as many as may be waited for. */
+export const COLD_KEYS_REMEMBERED: number = 65_536;
+/** Bytes of large blocks that one turn of a read in slices copies and checks: two milliseconds. */
+export const READ_TURN_TEMPORARY_BYTES: number = 4 * 1024 * 1024;
+
 /** Blocks larger than a page that one lookup may hold outside the cache: what more needs is asked for in smaller batches. */
 export const READ_TEMPORARY_BYTES_MAX: number = 64 * 1024 * 1024;
 

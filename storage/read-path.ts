@@ -9,19 +9,23 @@
  * I1  What is returned is durable: the index points at nothing else.
  * I2  A row whose stored key differs is never returned, whatever its hashes say.
  * I3  Places stay true until the next call into the store; frames used by a batch are not evicted within it.
+ * I4  Tombstones, and rows that the index knows to have expired, are missing without a look at their blocks. Only the
+ *     digest is compared for them, so the walk goes on to the next entry of the same digest.
+ * I5  `tryRead` never waits for the device longer than read-choice.ts allows. The index is looked up again by each repeat,
+ *     so what a compaction moved meanwhile is found where it is then.
  *
  * What a payload means, and copying it out, is the caller's business.
  */
-import { strict as assert } from 'node:assert';
 import type { KeyBatch } from '../protocol/index.ts';
 import type { ArenaTable } from './arena.ts';
-import type { BlockCache } from './block-cache.ts';
+import { type BlockCache, FRAME_AWAITED, NO_FRAME } from './block-cache.ts';
 import { LEVEL_ZERO_KEY_HI, levelOneKeyHi } from './block-key.ts';
 import type { BufferChunks } from './buffer-chunks.ts';
 import { placeOffset, placeSlot } from './buffer-chunks.ts';
-import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import type { ColdBlocks } from './cold-blocks.ts';
+import { hoursNow, WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
-import { READ_TEMPORARY_BYTES_MAX, RECORD_HEADER_BYTES } from './limits.ts';
+import { READ_TEMPORARY_BYTES_MAX, READ_TURN_TEMPORARY_BYTES, RECORD_HEADER_BYTES } from './limits.ts';
 import { RECORD_MISSING, type ReadBatch } from './read-batch.ts';
 import { RECORD_EXPIRY_AT, RECORD_KEY_BYTES_AT } from './record.ts';
 import { StorageError } from './storage-error.ts';
@@ -36,6 +40,8 @@ export interface ReadPathOptions {
   readonly arenas: ArenaTable;
   readonly chunks: BufferChunks;
   readonly cache: BlockCache;
+  /** What the cache reads from. */
+  readonly blocks: ColdBlocks;
   readonly index: IndexTable;
 }
 
@@ -48,16 +54,50 @@ export class ReadPath {
     this.options = options;
   }
 
+  /** All keys, in this turn, whatever has to be read for it. */
   read(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): void {
+    this.options.blocks.begin(false);
+    this.look(group, keys, nowSeconds, batch, READ_TEMPORARY_BYTES_MAX);
+    if (batch.count < keys.count) {
+      throw new StorageError(
+        'BATCH_TOO_LARGE',
+        `the rows of these ${keys.count} keys need more than ${READ_TEMPORARY_BYTES_MAX} bytes of large blocks at once: ask for fewer`,
+      );
+    }
+  }
+
+  /**
+   * As many of the first keys as one turn should take: `batch.count` says how many, at least one. False: none, because blocks
+   * are wanted that the caller has to have fetched (cold-blocks.ts) before it calls again.
+   */
+  tryRead(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): boolean {
+    this.options.blocks.begin(true);
+    this.look(group, keys, nowSeconds, batch, READ_TURN_TEMPORARY_BYTES);
+    return this.options.blocks.wantedCount === 0;
+  }
+
+  private look(
+    group: number,
+    keys: KeyBatch,
+    nowSeconds: number,
+    batch: ReadBatch,
+    temporaryBytesMax: number,
+  ): void {
+    const { cache, index, shardCount, blocks } = this.options;
     const { count } = keys;
     batch.ensure(count);
     batch.count = count;
-    this.options.cache.beginBatch();
-    this.options.index.findBatch(group, keys.digests, count, this.options.shardCount, batch.handle);
+    cache.beginBatch();
+    index.findBatch(group, keys.digests, count, shardCount, batch.handle);
     this.touched ^= this.touchFrames(group, keys, batch);
-    for (let i = 0; i < count; i++) this.place(i, keys, group, batch);
+    const hours = hoursNow(nowSeconds);
+    for (let i = 0; i < batch.count; i++) {
+      this.place(i, keys, group, hours, batch);
+      if (cache.temporaryBytes > temporaryBytesMax) batch.count = i + 1;
+    }
+    if (blocks.wantedCount > 0) return;
     this.touched ^= touchRecords(this.options.arenas, batch);
-    for (let i = 0; i < count; i++) this.settle(i, keys, group, nowSeconds, batch);
+    for (let i = 0; i < batch.count; i++) this.settle(i, keys, group, nowSeconds, hours, batch);
   }
 
   /** Loads what finding each block's frame will need first. 11 % of a pipelined single get without it. */
@@ -81,13 +121,15 @@ export class ReadPath {
   }
 
   /** Turns entry i of the batch into a place in memory, reading its block when it is not cached. */
-  private place(i: number, keys: KeyBatch, group: number, batch: ReadBatch): void {
-    const handle = batch.handle[i] as number;
+  private place(i: number, keys: KeyBatch, group: number, hours: number, batch: ReadBatch): void {
+    const { index, chunks, cache } = this.options;
+    let handle = batch.handle[i] as number;
+    while (handle !== NONE && index.isGone(handle, hours)) handle = this.nextEntry(handle, i, keys, group);
+    batch.handle[i] = handle;
     if (handle === NONE) {
       batch.offset[i] = RECORD_MISSING;
       return;
     }
-    const { index, chunks, cache } = this.options;
     const where = index.where(handle);
     const block = index.block(handle);
     if (where === WHERE_BUFFER) {
@@ -96,32 +138,41 @@ export class ReadPath {
       return;
     }
     const frame = cache.frame(this.keyHi(where, group, keys, i), block);
-    if (frame === NONE) {
+    if (frame === NO_FRAME) {
       const partition = (keys.digests[2 * i] as number) & PARTITION_MASK;
       throw new StorageError(
         'BLOCK_CORRUPT',
         `read: the index names block ${block} of group ${group}, partition ${partition}, but there is no such block`,
       );
     }
-    if (cache.temporaryBytes > READ_TEMPORARY_BYTES_MAX) {
-      throw new StorageError(
-        'BATCH_TOO_LARGE',
-        `the rows of these ${keys.count} keys need more than ${READ_TEMPORARY_BYTES_MAX} bytes of large blocks at once: ask for fewer`,
-      );
+    if (frame === FRAME_AWAITED) {
+      batch.offset[i] = RECORD_MISSING;
+      return;
     }
     batch.arena[i] = cache.arenaOf(frame);
     batch.offset[i] = cache.offsetOf(frame) + index.offset(handle);
   }
 
-  /** Compares the key; walks on to the next entry of the same digest when it differs (once in 2^64 pairs of keys). */
-  private settle(i: number, keys: KeyBatch, group: number, nowSeconds: number, batch: ReadBatch): void {
-    const { index, arenas, shardCount } = this.options;
+  private nextEntry(handle: number, i: number, keys: KeyBatch, group: number): number {
     const digestLo = keys.digests[2 * i] as number;
     const digestHi = keys.digests[2 * i + 1] as number;
+    const localPartition = ((digestLo & PARTITION_MASK) / this.options.shardCount) | 0;
+    return this.options.index.next(handle, localPartition, digestHi, digestLo, group);
+  }
+
+  /** Compares the key; walks on to the next entry of the same digest when it differs (once in 2^64 pairs of keys). */
+  private settle(
+    i: number,
+    keys: KeyBatch,
+    group: number,
+    nowSeconds: number,
+    hours: number,
+    batch: ReadBatch,
+  ): void {
+    const { arenas } = this.options;
     const keyAt = keys.offsets[i] as number;
     const keyBytes = (keys.offsets[i + 1] as number) - keyAt;
-    while (batch.handle[i] !== NONE) {
-      const handle = batch.handle[i] as number;
+    while (batch.offset[i] !== RECORD_MISSING) {
       const offset = batch.offset[i] as number;
       const { bytes, words, view } = arenas.get(batch.arena[i] as number);
       if (
@@ -129,15 +180,12 @@ export class ReadPath {
         equalBytes(bytes, offset + RECORD_HEADER_BYTES, keys.bytes, keyAt, keyBytes)
       ) {
         const expirySeconds = words[(offset >>> 2) + EXPIRY_WORD] as number;
-        const isExpired = expirySeconds !== 0 && expirySeconds <= nowSeconds;
-        if (isExpired || index.isTombstone(handle)) batch.offset[i] = RECORD_MISSING;
+        if (expirySeconds !== 0 && expirySeconds <= nowSeconds) batch.offset[i] = RECORD_MISSING;
         return;
       }
-      const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
-      batch.handle[i] = index.next(handle, localPartition, digestHi, digestLo, group);
-      this.place(i, keys, group, batch);
+      batch.handle[i] = this.nextEntry(batch.handle[i] as number, i, keys, group);
+      this.place(i, keys, group, hours, batch);
     }
-    assert(batch.offset[i] === RECORD_MISSING);
   }
 }
 

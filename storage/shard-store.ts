@@ -14,10 +14,11 @@
 import type { KeyBatch } from '../protocol/index.ts';
 import { ArenaTable } from './arena.ts';
 import { BlockCache } from './block-cache.ts';
-import { type BlockStore, openBlockStore } from './block-store.ts';
+import { type BlockStore, type BlockStoreOptions, openBlockStore } from './block-store.ts';
 import { BufferChunks } from './buffer-chunks.ts';
 import { collectBuffered } from './buffered-versions.ts';
 import { loadChecksum } from './checksum.ts';
+import { ColdBlocks } from './cold-blocks.ts';
 import type { Clock, Disk, Random } from './environment.ts';
 import { Flush } from './flush.ts';
 import { FlushCycle } from './flush-cycle.ts';
@@ -48,6 +49,10 @@ export interface ShardStoreOptions {
   readonly writeBufferBytes: number;
   /** DRAM for blocks. */
   readonly cacheBytes: number;
+  /** A monotonic clock in µs, fine enough to tell a read of memory from one of the device. Without it no read counts as slow. */
+  readonly timerMicros?: () => number;
+  /** Reads of blocks that may be under way on other threads: PREFETCH_SLOTS_MIN unless given. */
+  readonly prefetchSlots?: number;
   /** Resolves after so many milliseconds. */
   readonly delay: (ms: number) => Promise<void>;
   /** What the block store's file may grow to. Default: BLOCK_MAP_BYTES_DEFAULT. */
@@ -73,6 +78,12 @@ export interface ShardStatus {
   readonly cacheBytes: number;
   readonly cacheHits: number;
   readonly cacheMisses: number;
+  /** Blocks that lookups wait for, now and at most since the start. */
+  readonly blockReadsWaiting: number;
+  readonly blockReadsWaitingMost: number;
+  /** Blocks that other threads fetched for lookups, and the lookups that waited for them. */
+  readonly blocksFetched: number;
+  readonly readsWaited: number;
   readonly blockFileBytes: number;
   readonly journalBytes: number;
   readonly flushes: number;
@@ -84,12 +95,16 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
   disk.makeDirectory(`${directory}/blocks`);
   const guard = openGuard(options);
-  const store = openBlockStore({
+  const { mapBytes, prefetchSlots } = options;
+  const opening: BlockStoreOptions = {
     directory: `${directory}/blocks`,
     disk,
     guard,
-    ...(options.mapBytes === undefined ? {} : { mapBytes: options.mapBytes }),
-  });
+    ...(mapBytes === undefined ? {} : { mapBytes }),
+    ...(prefetchSlots === undefined ? {} : { prefetchSlots }),
+  };
+  // The rebuild reads in key order; lookups do not, and for them the kernel must not read ahead.
+  let store = openBlockStore({ ...opening, readAhead: true });
   const arenas = new ArenaTable();
   const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
   const index = new IndexTable({ partitionCount: localPartitionCount });
@@ -108,6 +123,8 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       onProgress: options.onProgress ?? ((): void => {}),
     });
     const { checkpoint, numbers, directory: levelZero } = await recovery.rebuild();
+    await store.close();
+    store = openBlockStore(opening);
     const journal = await openJournal({
       disk,
       random: options.random,
@@ -168,6 +185,7 @@ export class ShardStore {
   readonly arenas: ArenaTable;
   private readonly options: ShardStoreOptions;
   private readonly parts: Parts;
+  private readonly blocks: ColdBlocks;
   private readonly cache: BlockCache;
   private readonly reads: ReadPath;
   private readonly writes: WritePath;
@@ -183,12 +201,13 @@ export class ShardStore {
     this.versions = parts.versions;
     const { store, arenas, chunks, index, journal, partitionClock } = parts;
     const { shardCount, clock, schedule } = options;
+    this.blocks = new ColdBlocks({ store, timerMicros: options.timerMicros ?? ((): number => 0) });
     this.cache = new BlockCache({
       budgetBytes: options.cacheBytes,
       arenas,
-      read: (keyHi, keyLo) => store.read(keyHi, keyLo),
+      read: (keyHi, keyLo) => this.blocks.read(keyHi, keyLo),
     });
-    this.reads = new ReadPath({ shardCount, arenas, chunks, cache: this.cache, index });
+    this.reads = new ReadPath({ shardCount, arenas, chunks, cache: this.cache, blocks: this.blocks, index });
     this.writes = new WritePath({
       shardCount,
       chunks,
@@ -238,6 +257,42 @@ export class ShardStore {
     this.reads.read(group, keys, nowSeconds, batch);
   }
 
+  /**
+   * `read` without waiting for the device in this turn. True: `batch` has places for the first `batch.count` keys, at least one
+   * (all, unless large rows make it much for a turn; ask for the rest in another). False: their blocks are being fetched,
+   * `done` is called once, in a later turn, with null when a repeat of the call will find them (keep the keys), with an
+   * error when the store closes. Throws OVERLOADED when too many wait, BLOCK_CORRUPT.
+   */
+  tryRead(
+    group: number,
+    keys: KeyBatch,
+    nowSeconds: number,
+    batch: ReadBatch,
+    done: (error: StorageError | null) => void,
+  ): boolean {
+    if (this.reads.tryRead(group, keys, nowSeconds, batch)) return true;
+    this.blocks.fetch(done);
+    return false;
+  }
+
+  /** `tryRead` for callers that want all places at once, or BATCH_TOO_LARGE. */
+  readCold(
+    group: number,
+    keys: KeyBatch,
+    nowSeconds: number,
+    batch: ReadBatch,
+    done: (error: StorageError | null) => void,
+  ): boolean {
+    if (!this.tryRead(group, keys, nowSeconds, batch, done)) return false;
+    if (batch.count < keys.count) this.reads.read(group, keys, nowSeconds, batch);
+    return true;
+  }
+
+  /** True while so many reads wait for the device that no more should be taken on. */
+  get readPressure(): boolean {
+    return this.blocks.isBusy;
+  }
+
   /** For a scan: the versions that blocks up to `flushNumber` do not hold. Copied. */
   bufferedVersions(group: number, partitions: Uint16Array): { flushNumber: number; bytes: Uint8Array } {
     const { chunks, flush } = this.parts;
@@ -263,6 +318,10 @@ export class ShardStore {
       cacheBytes: this.cache.bytes,
       cacheHits: this.cache.hits,
       cacheMisses: this.cache.misses,
+      blockReadsWaiting: this.blocks.keysWaiting,
+      blockReadsWaitingMost: this.blocks.keysWaitingMost,
+      blocksFetched: this.blocks.fetched,
+      readsWaited: this.blocks.waits,
       blockFileBytes: store.sizeBytes(),
       journalBytes: journal.bytesHeld,
       flushes: this.cycle.count,
@@ -279,6 +338,7 @@ export class ShardStore {
    * has no room for stays in the journal.
    */
   async close(): Promise<void> {
+    this.blocks.close();
     this.isClosing = true;
     this.parts.guard.close();
     await this.writes.drain();

@@ -115,7 +115,30 @@ export class TestShard {
   get(group: number, keys: readonly string[]): (string | null)[] {
     const batch = new ReadBatch(keys.length);
     this.store.read(group, keyBatchOf(keys), Math.floor(this.nowMicros / 1e6), batch);
-    return keys.map((_key, index) => {
+    return this.valuesAt(batch, keys.length);
+  }
+
+  /** The same without waiting for the device in a turn; also how often it had to wait for other threads. */
+  async getCold(
+    group: number,
+    keys: readonly string[],
+  ): Promise<{ values: (string | null)[]; waits: number }> {
+    const batch = new ReadBatch(keys.length);
+    const encoded = keyBatchOf(keys);
+    const seconds = Math.floor(this.nowMicros / 1e6);
+    for (let waits = 0; ; waits++) {
+      const values = await new Promise<(string | null)[] | null>((resolve, reject) => {
+        const done = (error: StorageError | null): void => (error === null ? resolve(null) : reject(error));
+        const isFound = this.store.readCold(group, encoded, seconds, batch, done);
+        // Places hold in this turn only.
+        if (isFound) resolve(this.valuesAt(batch, keys.length));
+      });
+      if (values !== null) return { values, waits };
+    }
+  }
+
+  private valuesAt(batch: ReadBatch, count: number): (string | null)[] {
+    return Array.from({ length: count }, (_value, index) => {
       const offset = batch.offset[index] as number;
       if (offset === RECORD_MISSING) return null;
       const { bytes, view } = this.store.arenas.get(batch.arena[index] as number);
