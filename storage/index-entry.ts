@@ -14,7 +14,7 @@
  *   6    | 32     | LSN, low word
  *   7    | 31..25 | LSN, high word
  *        | 24     | tombstone
- *        | 23..22 | where: 1 write buffer, 2 level 0, 3 level 1
+ *        | 23..22 | where: 1 write buffer, 2 level 0, 3 level 1; 0 in index checkpoints only: to be found
  *        | 21..0  | expiry in whole hours since 2020-01-01, rounded up; 0 never
  *
  * I1  The identity (words 0–2) and the version (words 3–7) share no word: moving a row to another
@@ -29,6 +29,8 @@ import { INDEX_ENTRY_BYTES, LSN_MAX } from './limits.ts';
 
 export const ENTRY_WORDS: number = INDEX_ENTRY_BYTES / 4;
 
+/** A place that is to be found: only in an index checkpoint, and until a start has read what came after it. */
+export const WHERE_UNKNOWN: number = 0;
 export const WHERE_BUFFER: number = 1;
 export const WHERE_LEVEL_ZERO: number = 2;
 export const WHERE_LEVEL_ONE: number = 3;

@@ -30,7 +30,7 @@ import { INDEX_LOAD_MAX } from './limits.ts';
 /** 512 KiB, 14 k entries: what is moved in one go. */
 const TABLE_PAGES_MAX = 512;
 /** With 2^16 tables a partition, tables grow without a bound: only equal digests can bring that about. */
-const DEPTH_MAX = 16;
+export const DEPTH_MAX = 16;
 /** Rows that a page of a table may hold on average. */
 export const ROWS_PER_PAGE: number = PAGE_ENTRIES * INDEX_LOAD_MAX;
 
@@ -64,6 +64,15 @@ export class IndexGrowth {
     if (shapeOrder(next) === shapeOrder(shape)) this.addChunk(table, next);
     else this.replaceChunks(table, shape, next);
     placeEntries(this.copy, 0, slots, memory.slabs, segments.tables, table);
+  }
+
+  /** Gives an empty table, of chunks for so many rows and one more, the entries: they come in the order of their spread digests. */
+  fill(table: number, entries: Uint32Array, rows: number): void {
+    const { segments, memory } = this;
+    const shape = segments.tables[table] as number;
+    this.replaceChunks(table, shape, shapeFor(pagesFor(rows + 1), shapeDepth(shape)));
+    placeEntries(entries, 0, rows, memory.slabs, segments.tables, table);
+    segments.setRows(table, rows);
   }
 
   private split(partition: number, table: number, spread: number): void {

@@ -49,7 +49,8 @@ import {
   touchHomes,
   UNDECIDED,
 } from './index-probe.ts';
-import { IndexSegments, shapePages, shapeSlots } from './index-segments.ts';
+import { copyRun, loadRun } from './index-runs.ts';
+import { IndexSegments, shapeDepth, shapePages, shapeSlots } from './index-segments.ts';
 import { verifyIndex } from './index-verify.ts';
 import { PARTITION_COUNT } from './limits.ts';
 
@@ -262,6 +263,36 @@ export class IndexTable {
         if (this.group(handle) !== 0) visit(handle);
       }
     });
+  }
+
+  /** Rows of the table that a partition's rows with this spread digest belong to: `copyTable` copies so many entries. */
+  tableRows(localPartition: number, spread: number): number {
+    return this.segments.rowsOf(this.segments.tableOf(localPartition, spread | 0));
+  }
+
+  tableDepth(localPartition: number, spread: number): number {
+    return shapeDepth(this.segments.tables[this.segments.tableOf(localPartition, spread | 0)] as number);
+  }
+
+  /** Copies that table's entries, in the order of their spread digests; answers where they end in `into`. */
+  copyTable(localPartition: number, spread: number, into: Uint32Array, at: number): number {
+    const table = this.segments.tableOf(localPartition, spread | 0);
+    return copyRun(this.memory, this.segments, table, into, at);
+  }
+
+  /** Puts a copied table back, into an index that has no rows in its range; false if it is no such table. */
+  loadTable(
+    localPartition: number,
+    firstSpread: number,
+    depth: number,
+    words: Uint32Array,
+    at: number,
+    rows: number,
+  ): boolean {
+    const { growth, segments } = this;
+    if (!loadRun(growth, segments, localPartition, firstSpread, depth, words, at, rows)) return false;
+    this.rows += rows;
+    return true;
   }
 
   slab(handle: number): Uint32Array {

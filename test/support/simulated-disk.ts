@@ -13,6 +13,8 @@ const SECTOR_BYTES = 512;
 
 interface StoredFile {
   bytes: Uint8Array;
+  /** Made empty, so that writes make it longer. */
+  readonly grows?: boolean;
 }
 
 interface WaitingWrite {
@@ -56,7 +58,7 @@ export class SimulatedDisk implements Disk {
 
   async createDurable(path: string, bytes: number): Promise<DiskFile> {
     const { generation } = this;
-    const stored: StoredFile = { bytes: new Uint8Array(Math.floor(bytes / 2)) };
+    const stored: StoredFile = { bytes: new Uint8Array(Math.floor(bytes / 2)), grows: bytes === 0 };
     this.files.set(path, stored);
     await Promise.resolve();
     // After a crash the process is gone, and its promises with it.
@@ -130,10 +132,12 @@ export class SimulatedDisk implements Disk {
       writev: (parts, position, done) => {
         if (generation !== this.generation) return;
         const bytes = Buffer.concat(parts);
+        const end = position + bytes.length;
         assert.ok(
-          position + bytes.length <= stored.bytes.length,
+          stored.grows === true || end <= stored.bytes.length,
           'a write past the end of a preallocated file',
         );
+        if (end > stored.bytes.length) stored.bytes = extended(stored.bytes, end);
         const report = (error: Error | null): void => {
           if (error === null) this.log.push({ position, bytes: bytes.length });
           done(error);
@@ -152,6 +156,12 @@ export class SimulatedDisk implements Disk {
       },
     };
   }
+}
+
+function extended(bytes: Uint8Array, length: number): Uint8Array {
+  const longer = new Uint8Array(length);
+  longer.set(bytes);
+  return longer;
 }
 
 /** Any set of the write's sectors reaches the disk: none, a few, most or all. */
