@@ -162,3 +162,8 @@ export const INDEX_CHECKPOINT_SLICE_BYTES: number = 512 * 1024;
 export const INDEX_CHECKPOINT_SECTION_BYTES: number = 1024 * 1024;
 /** Read at once at a start: long enough that the device streams, and a few sections at least. */
 export const INDEX_CHECKPOINT_READ_BYTES: number = 8 * 1024 * 1024;
+
+// Damage
+
+/** Damaged blocks told by name: a device that loses more than this is replaced, not repaired block by block. */
+export const DAMAGED_BLOCKS_LISTED_MAX = 1000;

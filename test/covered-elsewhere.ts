@@ -264,6 +264,22 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/shard-store.test.ts',
     why: 'a flush moves what a store holds',
   },
+  'storage/index-checkpoint-format.ts': {
+    by: 'storage/index-checkpoint.test.ts',
+    why: 'every byte of a written file is flipped, and the golden file is compared, there',
+  },
+  'storage/index-checkpoint-reader.ts': {
+    by: 'storage/index-checkpoint.test.ts',
+    why: 'what is written is read back there, whole and damaged',
+  },
+  'storage/index-checkpoint-writer.ts': {
+    by: 'storage/index-checkpoint.test.ts',
+    why: 'writes while the index changes, with errors and when abandoned',
+  },
+  'storage/index-runs.ts': {
+    by: 'storage/index-checkpoint.test.ts',
+    why: 'tables that wrap, split and are empty are copied and loaded there',
+  },
   'storage/index-touch.ts': {
     by: 'storage/recovery.test.ts',
     why: 'it changes no result; recovery and writes run through it',

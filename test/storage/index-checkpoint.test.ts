@@ -7,6 +7,7 @@ import { type LoadedIndexCheckpoint, readIndexCheckpoint } from '../../storage/i
 import { IndexCheckpointWriter } from '../../storage/index-checkpoint-writer.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO, WHERE_UNKNOWN } from '../../storage/index-entry.ts';
 import { IndexTable } from '../../storage/index-table.ts';
+import { assertGolden } from '../support/golden-bytes.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 
@@ -187,4 +188,13 @@ test('a write error, or being abandoned, leaves the checkpoint before it', async
   assert.deepEqual(disk.listFiles('index'), ['checkpoint']);
   assert.deepEqual(disk.bytesOf(PATH), first);
   assert.equal(disk.openHandles, 0);
+});
+
+test('a checkpoint has its golden bytes', async () => {
+  const disk = new SimulatedDisk();
+  const index = new IndexTable({ partitionCount: PARTITIONS });
+  const handle = index.insert(2, 0x89abcdef, 0x01234000, 5, 0x55667788);
+  index.set(handle, WHERE_LEVEL_ZERO, 77, 48, 1_700_000_000_000_000, 42, false, 0);
+  await writerOf(disk, index).write(HEADER, [{ kind: SECTION_UNITS, bytes: Uint8Array.of(1, 2, 3) }]);
+  assertGolden('index-checkpoint', disk.bytesOf(PATH));
 });
