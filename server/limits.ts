@@ -74,3 +74,6 @@ export const PROJECTIONS_PER_GROUP_MAX = 64;
 
 /** After the drain, a worker gets so long to flush and close its store before the process gives up on it. */
 export const WORKER_CLOSE_TIMEOUT_MS = 120_000;
+
+/** How often a shard looks for what is due by time: an index checkpoint comes at most so much late. */
+export const SHARD_TICK_MS = 1000;

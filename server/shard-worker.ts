@@ -4,7 +4,8 @@
  * Left to others: the thread's life and its listener (worker-thread.ts), the engine (storage/).
  */
 import type { MessagePort } from 'node:worker_threads';
-import { openShardStore, type ShardStore, type StorageError } from '../storage/index.ts';
+import { type DamagedBlock, openShardStore, type ShardStore, type StorageError } from '../storage/index.ts';
+import { SHARD_TICK_MS } from './limits.ts';
 import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
 import { deleteOperation } from './operations/delete.ts';
 import { getOperation } from './operations/get.ts';
@@ -33,6 +34,11 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
       log.fatal({ err: error }, 'the store has stopped');
       thread.fail(error);
     },
+    onNotice: (text: string): void => log.warn(text),
+    onDamage: (block: DamagedBlock): void => {
+      log.error({ block }, 'a block is damaged; what it held is not served until `millrace repair` has run');
+    },
+    verifies: process.env['VERIFY'] === '1',
     onProgress: ({ phase, doneBytes, totalBytes }): void => thread.progress(phase, doneBytes, totalBytes),
   });
   const shard = new ShardServices({
@@ -46,6 +52,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
   });
   const writes = new PendingWrites(store, thread.deadlines);
   answerPeer(store, data.peer);
+  const ticks = setInterval(() => store.tick(), SHARD_TICK_MS);
   return {
     operations: [
       getOperation(shard),
@@ -54,7 +61,10 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
       deleteOperation(shard, writes),
     ],
     status: () => ({ ...store.status(), writesInFlight: writes.inFlight }),
-    close: () => store.close(),
+    close: (): Promise<void> => {
+      clearInterval(ticks);
+      return store.close();
+    },
   };
 }
 

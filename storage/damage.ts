@@ -9,6 +9,7 @@
  * Finding damage is the business of who reads; getting rid of it is `millrace repair`, on the node when it does not run.
  */
 import { LEVEL_ZERO_KEY_HI } from './block-key.ts';
+import type { LevelZeroDirectory } from './level-zero-directory.ts';
 import { DAMAGED_BLOCKS_LISTED_MAX, PARTITION_COUNT } from './limits.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -102,6 +103,33 @@ export class Damage implements DamageCheck {
   list(): readonly DamagedBlock[] {
     return this.blocks;
   }
+}
+
+/** Notes a block of which only the key can be trusted: level 1 names its unit there, and the directory has those of level 0. */
+export function noteBlock(
+  damage: Damage,
+  directory: LevelZeroDirectory,
+  keyHi: number,
+  keyLo: number,
+  reason: string,
+): void {
+  if (keyHi !== LEVEL_ZERO_KEY_HI) {
+    const partition = (keyHi >>> 8) & 0xfff;
+    damage.note(keyHi, keyLo, keyHi >>> 20, partition, partition, reason);
+    return;
+  }
+  for (const run of directory.runs()) {
+    for (const value of run) {
+      const at = value.sequences.indexOf(keyLo);
+      if (at < 0) continue;
+      const lowest = value.lowest[at] as number;
+      const highest = value.highest[at] as number;
+      const group = Math.floor(lowest / PARTITION_COUNT);
+      damage.note(keyHi, keyLo, group, lowest % PARTITION_COUNT, highest % PARTITION_COUNT, reason);
+      return;
+    }
+  }
+  damage.note(keyHi, keyLo, 0, 0, PARTITION_COUNT - 1, reason);
 }
 
 /** The block as people are told of it: its level and its number. */

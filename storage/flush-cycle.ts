@@ -50,6 +50,10 @@ export class FlushCycle {
     return this.sealed === undefined ? [this.active] : [this.sealed, this.active];
   }
 
+  get isFlushing(): boolean {
+    return this.running !== undefined;
+  }
+
   get isFull(): boolean {
     return this.running !== undefined && this.active.bytes >= this.generationBytes;
   }
@@ -97,7 +101,6 @@ export class FlushCycle {
       .then(() => {
         this.count += 1;
         journal.recycleBefore(journalPosition);
-        onFlushed();
       })
       .catch((error: unknown) => {
         this.isFailed = true;
@@ -105,6 +108,7 @@ export class FlushCycle {
       })
       .finally(() => {
         this.running = undefined;
+        if (!this.isFailed) onFlushed();
         this.consider();
       });
     return this.running;

@@ -2,8 +2,10 @@
 export { type Arena, ArenaTable } from './arena.ts';
 export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
 export { loadChecksum } from './checksum.ts';
+export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
+export { removeIndexCheckpoint } from './index-checkpoints.ts';
 export { RECORD_HEADER_BYTES } from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
 export {

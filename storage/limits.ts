@@ -71,6 +71,10 @@ export const FLUSH_ORDER_PARTITIONS = 256;
 export const FLUSH_SWAP_RECORDS = 4096;
 /** Blocks read in one turn of the rebuild: 16 MiB, tens of milliseconds, while nobody is served yet. */
 export const RECOVERY_STRETCH_BLOCKS = 4096;
+/** Level-1 keys walked in one turn of a start: tens of milliseconds. */
+export const RECOVERY_STRETCH_KEYS = 32_768;
+/** Blocks prefetched together at a start: enough calls to keep the device's queue full while the batch before is applied. */
+export const RECOVERY_BATCH_BLOCKS = 1024;
 
 // Blocks
 
@@ -162,6 +166,15 @@ export const INDEX_CHECKPOINT_SLICE_BYTES: number = 512 * 1024;
 export const INDEX_CHECKPOINT_SECTION_BYTES: number = 1024 * 1024;
 /** Read at once at a start: long enough that the device streams, and a few sections at least. */
 export const INDEX_CHECKPOINT_READ_BYTES: number = 8 * 1024 * 1024;
+
+/** A checkpoint of n bytes begins when this many times n bytes of blocks were written since the last: 4 % more written. */
+export const INDEX_CHECKPOINT_WRITE_RATIO = 24;
+/** And not before this much was written, which a start reads in a blink. */
+export const INDEX_CHECKPOINT_WRITE_BYTES_MIN: number = 64 * 1024 * 1024;
+/** Or when this much time has passed and anything was written: what a start has to read again stays within minutes of writing. */
+export const INDEX_CHECKPOINT_MICROS = 120_000_000;
+/** A clean close does not write a larger one: it would take seconds that an operator waits for. */
+export const INDEX_CHECKPOINT_CLOSE_BYTES_MAX: number = 2 * 1024 * 1024 * 1024;
 
 // Damage
 

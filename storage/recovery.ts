@@ -1,44 +1,47 @@
 /**
- * Brings a shard back: the index from the blocks, then what the journal holds beyond the checkpoint.
+ * Brings a shard back: the index, and what the journal holds beyond the checkpoint.
  *
  *   1  read the checkpoint, the state of compaction, the clocks and the level-0 directory; remove the blocks and directories
  *      of a flush that did not finish
- *   2  read every block in key order, verify it, apply its records to the index (newest wins, in any order), except those
- *      that a sweep under way has consumed
+ *   2  load the index checkpoint and apply the blocks that are newer than it; or, without one, apply every block
  *   3  replay the journal from the checkpoint's position into a fresh write buffer
+ *   4  see that every entry of the index has a place; if one has none, do as without an index checkpoint
+ *
+ *                       loaded ─▶ newer blocks ─▶ journal ─▶ all placed? ─ yes ─▶ done
+ *   index checkpoint ──┤                                         │ no
+ *                       none, or any doubt ─▶ all blocks ─▶ journal
  *
  * I1  Every acknowledged version is found: it is in a block at or below the checkpoint, or in the journal above it.
  * I2  A version is applied from one place only, so counters and buffers hold each record once.
  * I3  Partition clocks end above every LSN and commit time found, and those that the last flush recorded.
+ * I4  Both ways of step 2 end with the same index, but for what is gone from the blocks since the index checkpoint was begun: its
+ *     entries are tombstones, or expired, or of groups that were dropped, and nobody reads a block for them. `verifies` compares.
  *
- * Steps 2 and 3 report progress; step 2 pauses between stretches so that a supervisor's messages get through.
+ * Steps 2 and 3 report progress.
  */
-import { type Arena, arenaOf } from './arena.ts';
-import { blockGroup, nextRecord, recordsEnd, recordsStart, verifyBlock } from './block.ts';
+import { strict as assert } from 'node:assert';
 import {
   CHECKPOINT_KEY_HI,
   CHECKPOINT_KEY_LO,
   COMPACTION_STATE_KEY_HI,
   LEVEL_ZERO_DIRECTORY_KEY_HI,
   LEVEL_ZERO_KEY_HI,
-  levelOneKeyHi,
   PARTITION_CLOCKS_KEY_HI,
 } from './block-key.ts';
 import { BlockNumbers } from './block-numbers.ts';
+import { BlockReplay, localPartitionOf } from './block-replay.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
-import { type BufferChunks, placeOf } from './buffer-chunks.ts';
+import { type BufferChunks, placeOf, placeOffset, placeSlot } from './buffer-chunks.ts';
 import { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
-import {
-  COMPACTION_STATE_EMPTY,
-  type CompactionState,
-  decodeCompactionState,
-  isConsumed,
-} from './compaction-state.ts';
-import { WHERE_BUFFER, WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
-import type { IndexTable } from './index-table.ts';
-import { IndexTouch } from './index-touch.ts';
+import { type CompactionState, decodeCompactionState } from './compaction-state.ts';
+import type { Damage } from './damage.ts';
+import type { Disk } from './environment.ts';
+import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
+import { readIndexCheckpoint } from './index-checkpoint-reader.ts';
+import { compareIndexes, hasUnplaced } from './index-compare.ts';
+import { WHERE_BUFFER } from './index-entry.ts';
+import { IndexTable } from './index-table.ts';
 import { LevelZeroDirectory } from './level-zero-directory.ts';
-import { RECOVERY_STRETCH_BLOCKS } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import { observePartitionClocks } from './partition-clocks-value.ts';
 import {
@@ -55,11 +58,9 @@ import { StorageError } from './storage-error.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 const PARTITION_MASK = 4095;
-/** Above every counter, and every high word. */
-const WORD_END = 2 ** 32 - 1;
 
 export interface RecoveryProgress {
-  readonly phase: 'blocks' | 'journal';
+  readonly phase: 'index' | 'blocks' | 'journal';
   /** Bytes so far, and in all where that is known (0 where not). */
   readonly doneBytes: number;
   readonly totalBytes: number;
@@ -68,16 +69,25 @@ export interface RecoveryProgress {
 export interface RecoveryOptions {
   readonly shardIndex: number;
   readonly shardCount: number;
-  readonly store: BlockStore;
-  readonly index: IndexTable;
+  readonly localPartitionCount: number;
+  readonly disk: Disk;
+  /** Where index checkpoints are. */
+  readonly indexDirectory: string;
+  /** With the kernel reading ahead, as reading all blocks wants it, or without, as lookups do. */
+  readonly openStore: (readAhead: boolean) => BlockStore;
   readonly chunks: BufferChunks;
   readonly partitionClock: PartitionClock;
+  readonly damage: Damage;
+  /** Builds the index a second time, from all blocks, and compares: slow, for tests and for finding mistakes. */
+  readonly verifies: boolean;
   readonly pause: () => Promise<void>;
   readonly onProgress: (progress: RecoveryProgress) => void;
+  /** Something that an operator may want to know. */
+  readonly onNotice: (text: string) => void;
 }
 
 /** What steps 1 and 2 found: the journal is replayed from the checkpoint's position. */
-export interface Rebuilt {
+export interface Recovered {
   readonly checkpoint: Checkpoint;
   readonly compaction: CompactionState;
   readonly numbers: BlockNumbers;
@@ -85,40 +95,43 @@ export interface Rebuilt {
 }
 
 export class Recovery {
-  /** Versions found in blocks. */
+  /** Final when `complete` has settled. */
+  index: IndexTable;
+  /** Open, also after a failure. */
+  store: BlockStore;
+  /** Versions in blocks. */
   blockVersions = 0;
-  private compaction: CompactionState = COMPACTION_STATE_EMPTY;
+  /** The index checkpoint that the index came from; undefined where it came from all blocks. */
+  loaded: IndexCheckpointHeader | undefined;
   private readonly options: RecoveryOptions;
-  private readonly touch: IndexTouch;
-  private readonly totalBytes: number;
-  private doneBytes = 0;
+  private found: Recovered | undefined;
   private journalBytes = 0;
-  private scratch: Arena = arenaOf(new Uint8Array(64 * 1024));
 
   constructor(options: RecoveryOptions) {
     this.options = options;
-    this.touch = new IndexTouch(options.index, options.shardCount);
-    this.totalBytes = options.store.sizeBytes();
+    this.store = options.openStore(false);
+    this.index = this.emptyIndex();
   }
 
   /** Steps 1 and 2. */
-  async rebuild(): Promise<Rebuilt> {
-    const { store, partitionClock } = this.options;
+  async restore(): Promise<Recovered> {
+    const { store } = this;
+    const { partitionClock } = this.options;
     const bytes = store.read(CHECKPOINT_KEY_HI, CHECKPOINT_KEY_LO);
     const checkpoint = bytes === undefined ? CHECKPOINT_EMPTY : decodeCheckpoint(bytes);
-    this.compaction = decodeCompactionState(store.read(COMPACTION_STATE_KEY_HI, 1));
+    const compaction = decodeCompactionState(store.read(COMPACTION_STATE_KEY_HI, 1));
     const clocks = store.read(PARTITION_CLOCKS_KEY_HI, 1);
     if (clocks !== undefined) observePartitionClocks(clocks, partitionClock);
     const directory = await this.readDirectory(checkpoint);
-    await this.applyRange(LEVEL_ZERO_KEY_HI, LEVEL_ZERO_KEY_HI + 1, WHERE_LEVEL_ZERO);
-    await this.applyRange(levelOneKeyHi(1, 0), WORD_END, WHERE_LEVEL_ONE);
-    const { compaction } = this;
-    return { checkpoint, compaction, numbers: new BlockNumbers(checkpoint, compaction), directory };
+    const numbers = new BlockNumbers(checkpoint, compaction);
+    this.found = { checkpoint, compaction, numbers, directory };
+    if (!(await this.loadIndex(this.found))) await this.rebuild(this.found);
+    return this.found;
   }
 
   /** Step 3, for one journal frame's records, which it copies into the write buffer. */
   replay(buffer: WriteBuffer, bytes: Uint8Array, offset: number, end: number, position: number): void {
-    const { chunks, index } = this.options;
+    const { chunks } = this.options;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = offset; at < end; ) {
       const next = verifyRecord(view, at, end);
@@ -136,16 +149,127 @@ export class Recovery {
       const place = placeOf(chunk.slot, to);
       buffer.add(localPartition, readRecordGroup(view, at), place, recordBytes);
       this.observe(localPartition, view, at);
-      applyRecord(index, localPartition, chunk.arena, to, WHERE_BUFFER, place, 0);
+      applyRecord(this.index, localPartition, chunk.arena, to, WHERE_BUFFER, place, 0);
       at = next;
     }
     this.journalBytes += end - offset;
     this.options.onProgress({ phase: 'journal', doneBytes: this.journalBytes, totalBytes: 0 });
   }
 
+  /** Step 4, when the journal has been replayed into `buffer`. */
+  async complete(buffer: WriteBuffer): Promise<void> {
+    const { localPartitionCount, onNotice, verifies } = this.options;
+    const { found } = this;
+    assert(found !== undefined, 'complete comes after restore');
+    if (this.loaded === undefined) return;
+    if (hasUnplaced(this.index, localPartitionCount)) {
+      onNotice('the index checkpoint names versions that are nowhere: the index is built from the blocks');
+      this.loaded = undefined;
+      await this.rebuild(found);
+      this.applyBuffer(this.index, buffer);
+      return;
+    }
+    if (verifies) await this.verify(found, buffer);
+  }
+
+  /** False if there is no index checkpoint, or one that is not to be trusted: the index is empty then. */
+  private async loadIndex(found: Recovered): Promise<boolean> {
+    const { disk, indexDirectory, pause, onProgress, onNotice } = this.options;
+    const loaded = await readIndexCheckpoint({
+      disk,
+      directory: indexDirectory,
+      index: this.index,
+      misfit: (header) => this.misfitOf(header, found),
+      onProgress: (doneBytes, totalBytes) => onProgress({ phase: 'index', doneBytes, totalBytes }),
+      pause,
+    });
+    if (typeof loaded === 'string') {
+      if (loaded !== '') onNotice(`the index checkpoint is not used: ${loaded}`);
+      this.index = this.emptyIndex();
+      return false;
+    }
+    this.loaded = loaded.header;
+    const replay = this.blockReplay(this.index, found, this.options.damage);
+    await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter);
+    this.blockVersions = loaded.header.versions + replay.versions;
+    return true;
+  }
+
+  private misfitOf(header: IndexCheckpointHeader, found: Recovered): string | undefined {
+    const { shardIndex, shardCount } = this.options;
+    const { checkpoint, numbers } = found;
+    if (header.shardIndex !== shardIndex || header.shardCount !== shardCount) {
+      return `it is of shard ${header.shardIndex} of ${header.shardCount}`;
+    }
+    const isAhead =
+      header.flushNumber > checkpoint.flushNumber ||
+      header.nextSequence > numbers.nextSequence ||
+      header.nextCounter > numbers.nextCounter;
+    return isAhead ? 'it is newer than the blocks' : undefined;
+  }
+
+  private async rebuild(found: Recovered): Promise<void> {
+    this.index = this.emptyIndex();
+    await this.reopenStore(true);
+    const replay = this.blockReplay(this.index, found, this.options.damage);
+    await replay.applyAll();
+    this.blockVersions = replay.versions;
+    await this.reopenStore(false);
+  }
+
+  private async reopenStore(readAhead: boolean): Promise<void> {
+    await this.store.close();
+    this.store = this.options.openStore(readAhead);
+  }
+
+  private async verify(found: Recovered, buffer: WriteBuffer): Promise<void> {
+    const { damage } = this.options;
+    this.index.verify();
+    const reference = this.emptyIndex();
+    await this.blockReplay(reference, found, damage).applyAll();
+    this.applyBuffer(reference, buffer);
+    const difference = compareIndexes(this.index, reference, {
+      ...this.options,
+      store: this.store,
+      compaction: found.compaction,
+    });
+    if (difference !== undefined && damage.isNone) {
+      this.options.onNotice(`the index checkpoint differs from the blocks: ${difference}`);
+      assert.fail('an index from a checkpoint is the one from all blocks');
+    }
+  }
+
+  private blockReplay(index: IndexTable, found: Recovered, damage: Damage): BlockReplay {
+    const { shardIndex, shardCount, partitionClock, pause, onProgress } = this.options;
+    return new BlockReplay({
+      shardIndex,
+      shardCount,
+      store: this.store,
+      index,
+      partitionClock,
+      compaction: found.compaction,
+      directory: found.directory,
+      damage,
+      pause,
+      onProgress: (doneBytes, totalBytes) => onProgress({ phase: 'blocks', doneBytes, totalBytes }),
+    });
+  }
+
+  /** What the journal's replay did for the index, for another one. */
+  private applyBuffer(index: IndexTable, buffer: WriteBuffer): void {
+    const { chunks } = this.options;
+    for (let record = 0; record < buffer.count; record += 1) {
+      const place = buffer.places[record] as number;
+      const { arena } = chunks.chunk(placeSlot(place));
+      const at = placeOffset(place);
+      const localPartition = this.localPartition(readRecordDigestLo(arena.view, at));
+      applyRecord(index, localPartition, arena, at, WHERE_BUFFER, place, 0);
+    }
+  }
+
   /** The values of finished flushes and of sweeps; removes the others, with the blocks that they list. */
   private async readDirectory(checkpoint: Checkpoint): Promise<LevelZeroDirectory> {
-    const { store } = this.options;
+    const { store } = this;
     const directory = new LevelZeroDirectory();
     const removals: BlockKey[] = [];
     const hi = LEVEL_ZERO_DIRECTORY_KEY_HI;
@@ -161,66 +285,17 @@ export class Recovery {
     return directory;
   }
 
-  private async applyRange(fromHi: number, toHi: number, where: number): Promise<void> {
-    let nextHi = fromHi;
-    let nextLo = 0;
-    let isComplete = false;
-    while (!isComplete) {
-      isComplete = true;
-      let blocks = 0;
-      this.options.store.scan(nextHi, nextLo, toHi, 0, (keyHi, keyLo, bytes) => {
-        if (blocks === RECOVERY_STRETCH_BLOCKS) {
-          nextHi = keyHi;
-          nextLo = keyLo;
-          isComplete = false;
-          return false;
-        }
-        blocks += 1;
-        this.applyBlock(keyHi, keyLo, bytes, where);
-        return undefined;
-      });
-      this.options.onProgress({ phase: 'blocks', doneBytes: this.doneBytes, totalBytes: this.totalBytes });
-      await this.options.pause();
-    }
-  }
-
-  private applyBlock(keyHi: number, keyLo: number, bytes: Uint8Array, where: number): void {
-    if (this.scratch.bytes.length < bytes.length) {
-      this.scratch = arenaOf(new Uint8Array(2 * bytes.length));
-    }
-    const arena = this.scratch;
-    arena.bytes.set(bytes, 0);
-    verifyBlock(arena, 0, bytes.length, keyHi, keyLo);
-    const end = recordsEnd(arena, 0);
-    const group = blockGroup(arena, 0);
-    const isSource = where === WHERE_LEVEL_ZERO && keyLo < this.compaction.sourceEnd;
-    let touchedTo = recordsStart(0);
-    for (let at = recordsStart(0); at < end; at = nextRecord(arena, at)) {
-      if (at === touchedTo) touchedTo = this.touch.touch(arena, at, end);
-      const digestLo = readRecordDigestLo(arena.view, at);
-      const localPartition = this.localPartition(digestLo);
-      this.observe(localPartition, arena.view, at);
-      if (isSource && isConsumed(this.compaction, keyLo, group, digestLo & PARTITION_MASK)) continue;
-      applyRecord(this.options.index, localPartition, arena, at, where, keyLo, at);
-      this.blockVersions += 1;
-    }
-    this.doneBytes += bytes.length;
-  }
-
   private observe(localPartition: number, view: DataView, at: number): void {
     const { partitionClock } = this.options;
     partitionClock.observe(localPartition, readRecordLsn(view, at), readRecordCommitTime(view, at));
   }
 
+  private emptyIndex(): IndexTable {
+    return new IndexTable({ partitionCount: this.options.localPartitionCount });
+  }
+
   private localPartition(digestLo: number): number {
     const { shardIndex, shardCount } = this.options;
-    const partition = digestLo & PARTITION_MASK;
-    if (partition % shardCount !== shardIndex) {
-      throw new StorageError(
-        'DATA_DIRECTORY_INVALID',
-        `shard ${shardIndex} of ${shardCount} holds a record of partition ${partition}, which is another shard's`,
-      );
-    }
-    return (partition / shardCount) | 0;
+    return localPartitionOf(digestLo & PARTITION_MASK, shardIndex, shardCount);
   }
 }

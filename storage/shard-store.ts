@@ -14,21 +14,26 @@
 import type { KeyBatch } from '../protocol/index.ts';
 import { ArenaTable } from './arena.ts';
 import { BlockCache } from './block-cache.ts';
+import type { BlockNumbers } from './block-numbers.ts';
 import { type BlockStore, type BlockStoreOptions, openBlockStore } from './block-store.ts';
 import { BufferChunks } from './buffer-chunks.ts';
 import { collectBuffered } from './buffered-versions.ts';
 import { loadChecksum } from './checksum.ts';
 import { ColdBlocks } from './cold-blocks.ts';
+import { Damage, type DamagedBlock } from './damage.ts';
+import { DamageWatch } from './damage-watch.ts';
 import type { Clock, Disk, Random } from './environment.ts';
 import { Flush } from './flush.ts';
 import { FlushCycle } from './flush-cycle.ts';
-import { IndexTable } from './index-table.ts';
+import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
+import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
+import type { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
 import { PartitionClock } from './partition-clock.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
-import { Recovery, type RecoveryProgress } from './recovery.ts';
+import { Recovery, type RecoveryOptions, type RecoveryProgress } from './recovery.ts';
 import { SpaceGuard, spaceReserveBytes } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
 import { WriteBuffer } from './write-buffer.ts';
@@ -62,6 +67,14 @@ export interface ShardStoreOptions {
   /** Nothing more will be acknowledged: log it, and end the process. */
   readonly onFatal: (error: StorageError) => void;
   readonly onProgress?: (progress: RecoveryProgress) => void;
+  /** Something that an operator may want to know. */
+  readonly onNotice?: (text: string) => void;
+  /** A block was found damaged: called once a block. What it held is not served from then on. */
+  readonly onDamage?: (block: DamagedBlock) => void;
+  /** Bytes of blocks between two index checkpoints. Default: by the size of the index, and every few minutes. */
+  readonly indexCheckpointBytes?: number;
+  /** Compares the index of each start with one built from all blocks. For tests, and to find mistakes. */
+  readonly verifies?: boolean;
 }
 
 /** Plain numbers, as STATUS shows them. */
@@ -87,6 +100,10 @@ export interface ShardStatus {
   readonly blockFileBytes: number;
   readonly journalBytes: number;
   readonly flushes: number;
+  readonly indexCheckpoints: number;
+  readonly damagedBlocks: number;
+  /** Groups' partitions of which nothing is served. */
+  readonly damagedUnits: number;
 }
 
 export async function openShardStore(options: ShardStoreOptions): Promise<ShardStore> {
@@ -95,36 +112,16 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
   disk.makeDirectory(`${directory}/blocks`);
   const guard = openGuard(options);
-  const { mapBytes, prefetchSlots } = options;
-  const opening: BlockStoreOptions = {
-    directory: `${directory}/blocks`,
-    disk,
-    guard,
-    ...(mapBytes === undefined ? {} : { mapBytes }),
-    ...(prefetchSlots === undefined ? {} : { prefetchSlots }),
-  };
-  // The rebuild reads in key order; lookups do not, and for them the kernel must not read ahead.
-  let store = openBlockStore({ ...opening, readAhead: true });
   const arenas = new ArenaTable();
   const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
-  const index = new IndexTable({ partitionCount: localPartitionCount });
+  const damage = new Damage(options.onDamage);
   const partitionClock = new PartitionClock(localPartitionCount);
   const buffer = new WriteBuffer(localPartitionCount);
-  const pause = (): Promise<void> => new Promise((resolve) => options.schedule(resolve));
+  const pause = pauseOf(options);
+  const openStore = storeOpener(options, guard);
+  const recovery = recoveryOf(options, { localPartitionCount, openStore, chunks, partitionClock, damage });
   try {
-    const recovery = new Recovery({
-      shardIndex,
-      shardCount,
-      store,
-      index,
-      chunks,
-      partitionClock,
-      pause,
-      onProgress: options.onProgress ?? ((): void => {}),
-    });
-    const { checkpoint, numbers, directory: levelZero } = await recovery.rebuild();
-    await store.close();
-    store = openBlockStore(opening);
+    const { checkpoint, numbers, directory: levelZero } = await recovery.restore();
     const journal = await openJournal({
       disk,
       random: options.random,
@@ -133,6 +130,8 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       segmentBytes: options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES,
       onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
     });
+    await recovery.complete(buffer);
+    const { index, store } = recovery;
     const flush = new Flush({
       shardCount,
       localPartitionCount,
@@ -156,11 +155,14 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       partitionClock,
       journal,
       flush,
+      numbers,
+      watch: new DamageWatch(damage, levelZero),
+      indexCheckpoint: recovery.loaded,
       buffer,
       versions,
     });
   } catch (error) {
-    await store.close();
+    await recovery.store.close();
     throw isDeviceFull(error)
       ? new StorageError('STORAGE_FULL', `no room to open the journal`, { cause: error })
       : error;
@@ -177,6 +179,10 @@ interface Parts {
   readonly partitionClock: PartitionClock;
   readonly journal: Journal;
   readonly flush: Flush;
+  readonly numbers: BlockNumbers;
+  readonly watch: DamageWatch;
+  /** What the index was loaded from. */
+  readonly indexCheckpoint: IndexCheckpointHeader | undefined;
   readonly buffer: WriteBuffer;
   readonly versions: number;
 }
@@ -190,6 +196,7 @@ export class ShardStore {
   private readonly reads: ReadPath;
   private readonly writes: WritePath;
   private readonly cycle: FlushCycle;
+  private readonly indexCheckpoints: IndexCheckpoints;
   private versions: number;
   private isFailed = false;
   private isClosing = false;
@@ -230,8 +237,18 @@ export class ShardStore {
       journal,
       buffer: parts.buffer,
       appliedPosition: () => this.writes.appliedPosition,
-      onFlushed: () => {},
+      onFlushed: () => this.indexCheckpoints.consider(),
       onFatal: (error) => this.fail(error),
+    });
+    this.indexCheckpoints = new IndexCheckpoints({
+      ...options,
+      directory: `${options.directory}/index`,
+      localPartitionCount: parts.localPartitionCount,
+      index,
+      settled: () => this.settledNumbers(),
+      values: () => [],
+      loaded: parts.indexCheckpoint,
+      onFailed: (error) => options.onNotice?.(`no index checkpoint was written: ${error.message}`),
     });
     // The journal's tail may have filled the buffer that it was replayed into.
     this.cycle.consider();
@@ -245,6 +262,7 @@ export class ShardStore {
     if (this.cycle.isOverfull) {
       throw new StorageError('OVERLOADED', 'write refused: the write buffer is full and its flush is behind');
     }
+    this.parts.watch.admitKeys(request.group, request.keys);
     this.parts.guard.admit(this.parts.store, request.payload.length);
     this.writes.write(request, done);
   }
@@ -254,7 +272,13 @@ export class ShardStore {
    * expired and unknown keys are RECORD_MISSING. Places hold until the next call of any kind.
    */
   read(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): void {
-    this.reads.read(group, keys, nowSeconds, batch);
+    const { watch } = this.parts;
+    watch.admitKeys(group, keys);
+    try {
+      this.reads.read(group, keys, nowSeconds, batch);
+    } catch (error) {
+      throw watch.noted(error);
+    }
   }
 
   /**
@@ -270,7 +294,13 @@ export class ShardStore {
     batch: ReadBatch,
     done: (error: StorageError | null) => void,
   ): boolean {
-    if (this.reads.tryRead(group, keys, nowSeconds, batch)) return true;
+    const { watch } = this.parts;
+    watch.admitKeys(group, keys);
+    try {
+      if (this.reads.tryRead(group, keys, nowSeconds, batch)) return true;
+    } catch (error) {
+      throw watch.noted(error);
+    }
     this.blocks.fetch(done);
     return false;
   }
@@ -284,7 +314,7 @@ export class ShardStore {
     done: (error: StorageError | null) => void,
   ): boolean {
     if (!this.tryRead(group, keys, nowSeconds, batch, done)) return false;
-    if (batch.count < keys.count) this.reads.read(group, keys, nowSeconds, batch);
+    if (batch.count < keys.count) this.read(group, keys, nowSeconds, batch);
     return true;
   }
 
@@ -295,7 +325,8 @@ export class ShardStore {
 
   /** For a scan: the versions that blocks up to `flushNumber` do not hold. Copied. */
   bufferedVersions(group: number, partitions: Uint16Array): { flushNumber: number; bytes: Uint8Array } {
-    const { chunks, flush } = this.parts;
+    const { chunks, flush, watch } = this.parts;
+    watch.admitPartitions(group, partitions);
     const bytes = collectBuffered(this.cycle.generations, chunks, this.options.shardCount, group, partitions);
     return { flushNumber: flush.checkpoint.flushNumber, bytes };
   }
@@ -306,7 +337,7 @@ export class ShardStore {
   }
 
   status(): ShardStatus {
-    const { index, store, journal, chunks, localPartitionCount } = this.parts;
+    const { index, store, journal, chunks, localPartitionCount, watch } = this.parts;
     return {
       partitions: localPartitionCount,
       rows: index.rowCount,
@@ -325,7 +356,25 @@ export class ShardStore {
       blockFileBytes: store.sizeBytes(),
       journalBytes: journal.bytesHeld,
       flushes: this.cycle.count,
+      indexCheckpoints: this.indexCheckpoints.count,
+      damagedBlocks: watch.damage.blockCount,
+      damagedUnits: watch.damage.damagedUnits,
     };
+  }
+
+  /** To be called every second or so: begins what is due by time. */
+  tick(): void {
+    this.indexCheckpoints.consider();
+  }
+
+  /** Removes the index checkpoint: a start then builds the index from the blocks. The next one is written when it is due. */
+  discardIndexCheckpoints(): Promise<void> {
+    return this.indexCheckpoints.discard();
+  }
+
+  /** The first of the blocks that are damaged. */
+  damagedBlocks(): readonly DamagedBlock[] {
+    return this.parts.watch.damage.list();
   }
 
   /** Moves everything durable so far into blocks. */
@@ -343,8 +392,19 @@ export class ShardStore {
     this.parts.guard.close();
     await this.writes.drain();
     await this.flush();
+    await this.indexCheckpoints.writeLast();
+    await this.indexCheckpoints.stop();
     await this.parts.journal.close();
     await this.parts.store.close();
+  }
+
+  /** Nothing is on its way into blocks: those that come get numbers from these on. */
+  private settledNumbers(): SettledNumbers | undefined {
+    const { flush, numbers } = this.parts;
+    if (this.isFailed || this.cycle.isFlushing) return undefined;
+    const { nextSequence, nextCounter } = numbers;
+    const versions = this.versions - this.cycle.active.count;
+    return { flushNumber: flush.checkpoint.flushNumber, nextSequence, nextCounter, versions };
   }
 
   private fail(error: StorageError): void {
@@ -355,6 +415,40 @@ export class ShardStore {
     if (this.isClosing && error.code === 'STORAGE_FULL') return;
     this.options.onFatal(error);
   }
+}
+
+function storeOpener(options: ShardStoreOptions, guard: SpaceGuard): (readAhead: boolean) => BlockStore {
+  const { directory, disk, mapBytes, prefetchSlots } = options;
+  const opening: BlockStoreOptions = {
+    directory: `${directory}/blocks`,
+    disk,
+    guard,
+    ...(mapBytes === undefined ? {} : { mapBytes }),
+    ...(prefetchSlots === undefined ? {} : { prefetchSlots }),
+  };
+  return (readAhead) => openBlockStore({ ...opening, readAhead });
+}
+
+function pauseOf(options: ShardStoreOptions): () => Promise<void> {
+  return () => new Promise((resolve) => options.schedule(resolve));
+}
+
+function recoveryOf(
+  options: ShardStoreOptions,
+  parts: Pick<RecoveryOptions, 'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'damage'>,
+): Recovery {
+  const { shardIndex, shardCount, disk, directory, verifies = false } = options;
+  return new Recovery({
+    ...parts,
+    shardIndex,
+    shardCount,
+    disk,
+    indexDirectory: `${directory}/index`,
+    verifies,
+    pause: pauseOf(options),
+    onProgress: options.onProgress ?? ((): void => {}),
+    onNotice: options.onNotice ?? ((): void => {}),
+  });
 }
 
 function openGuard(options: ShardStoreOptions): SpaceGuard {

@@ -38,9 +38,16 @@ export type StorageErrorCode = Extract<
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
   readonly retryable: boolean;
+  /** The block that is damaged, in a BLOCK_CORRUPT that one block is the cause of. */
+  readonly block: { readonly keyHi: number; readonly keyLo: number } | undefined;
 
-  constructor(code: StorageErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: StorageErrorCode,
+    message: string,
+    options?: { cause?: unknown; block?: { readonly keyHi: number; readonly keyLo: number } },
+  ) {
     super(message, options);
+    this.block = options?.block;
     this.name = 'StorageError';
     this.code = code;
     this.retryable = ERROR_CODES[code].retryable;

@@ -248,6 +248,14 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/node.test.ts',
     why: 'it is the life of a thread',
   },
+  'storage/block-replay.ts': {
+    by: 'storage/recovery.test.ts',
+    why: 'all blocks, damaged ones and those newer than a checkpoint are applied by the starts there',
+  },
+  'storage/damage-watch.ts': {
+    by: 'storage/recovery.test.ts',
+    why: 'lookups, writes and scans that touch damage are refused, and what they find is noted, there',
+  },
   'storage/flush-cycle.ts': {
     by: 'storage/shard-store.test.ts',
     why: 'when a flush begins and who waits for it only shows on a whole shard',
@@ -275,6 +283,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
   'storage/index-checkpoint-writer.ts': {
     by: 'storage/index-checkpoint.test.ts',
     why: 'writes while the index changes, with errors and when abandoned',
+  },
+  'storage/index-compare.ts': {
+    by: 'storage/index-checkpoints.test.ts',
+    why: 'every start there is compared with one from all blocks',
   },
   'storage/index-runs.ts': {
     by: 'storage/index-checkpoint.test.ts',

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { KeyBatch } from '../../protocol/index.ts';
 import { nodeDisk, nodeRandom } from '../../server/node-environment.ts';
 import {
+  type DamagedBlock,
   KIND_DELETE,
   KIND_PUT,
   openShardStore,
@@ -64,6 +65,8 @@ function payloadOf(value: string): Uint8Array {
 export class TestShard {
   nowMicros: number = TEST_NOW_MICROS;
   readonly fatal: StorageError[] = [];
+  readonly notices: string[] = [];
+  readonly damage: DamagedBlock[] = [];
   store!: ShardStore;
   private readonly directory: string;
   private readonly overrides: Partial<ShardStoreOptions>;
@@ -86,6 +89,9 @@ export class TestShard {
       writeBufferBytes: 64 * 1024 * 1024,
       cacheBytes: 32 * 1024 * 1024,
       onFatal: (error) => this.fatal.push(error),
+      onNotice: (text) => this.notices.push(text),
+      onDamage: (block) => this.damage.push(block),
+      verifies: true,
       ...this.overrides,
     });
     return this;
