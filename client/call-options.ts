@@ -42,6 +42,8 @@ export interface WriteOptions extends CallOptions {
   readonly idempotent?: boolean;
 }
 
+export type PatchOptions = Omit<WriteOptions, 'idempotent'>;
+
 export interface PutOptions extends WriteOptions {
   /**
    * The rows enter history only: training reads see them, lookups never do, and no row is too late. For loading the past

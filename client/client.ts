@@ -4,7 +4,7 @@
  *   connect ──▶ Dispatcher (map, links)      get ──▶ Coalescer ──▶ RowRead ─┐
  *                                            getMany ──▶ ManyRead ──────────┤
  *                                            getMatrix ──▶ MatrixRead ──────┼─▶ one request a shard
- *                                            put ──▶ PutJob ──▶ PutOperation┤
+ *                                            put, patch ──▶ PutJob ─────────┤
  *                                            delete ──▶ DeleteOperation ────┘
  *                                            scan ──▶ ScanFeed ──▶ one connection a shard
  *
@@ -41,6 +41,7 @@ import type {
   DeleteOptions,
   MatrixOf,
   MatrixOptions,
+  PatchOptions,
   PutOptions,
   ReadOptions,
 } from './call-options.ts';
@@ -55,12 +56,13 @@ import { emptyMatrix, MatrixRead } from './matrix-read.ts';
 import { type Address, type ConnectOptions, parseAddress, positiveMs, resolveOptions } from './options.ts';
 import { promised, settle } from './promised.ts';
 import { PutJob, settleWrite } from './put-job.ts';
-import { columnSource, eventTimeOf, type RowSource, rowSource } from './row-chunk.ts';
+import { columnSource, eventTimeOf, patchSource, type RowSource, rowSource } from './row-chunk.ts';
 import { ManyRead } from './row-read.ts';
 import type {
   CompactGroupSpec,
   EntityKey,
   EntityKeyOf,
+  PatchRowOf,
   PutRow,
   PutRowOf,
   ReadRowOf,
@@ -68,8 +70,8 @@ import type {
 } from './row-types.ts';
 import { Scan, type ScanOptions, type ScanPart, scanParts, toScanRequest } from './scan.ts';
 import { ScanFeed } from './scan-feed.ts';
-import { writeConditions } from './write-conditions.ts';
-import { DeleteOperation } from './write-operation.ts';
+import { patchConditions, writeConditions } from './write-conditions.ts';
+import { DeleteOperation, PatchOperation, PutOperation } from './write-operation.ts';
 import { type WriteResult, WriteTally } from './write-result.ts';
 
 type AnyGroup = Group<unknown, unknown, unknown>;
@@ -277,10 +279,59 @@ export class Millrace {
         const job = new PutJob(
           this.dispatcher,
           known,
+          PutOperation,
           source,
           writeConditions(options, source.count),
           options.lsns ?? false,
           timeoutMs,
+          resolve,
+          reject,
+        );
+        job.advance();
+      }),
+    );
+  }
+
+  /**
+   * Changes some features of rows and leaves the others as they are:
+   *
+   *     db.patch(user, [{ id: 7, clicks: add(1), last_page: '/cart', recent: append(item, { max: 50 }) }])
+   *
+   * A value by itself is set, null sets null, what is absent stays. The server merges, so patches of many clients add up
+   * exactly; each is applied once, however often its connection is lost. A row that is not there is made.
+   *
+   * When no row of the call names an event time, each gets the current one or keeps its own where that is later. A row that
+   * names one is refused (LATE_PATCH) when there is a newer event. Refusals of single rows are answered as `put`'s are;
+   * PATCH_INVALID among them is an `add` that would leave its integer's range.
+   *
+   * Rejects as `put` does, and with PATCH_INVALID for a step that its feature does not take.
+   */
+  patch<R, P, K>(
+    group: Group<R, P, K>,
+    rows: readonly PatchRowOf<NoInfer<P>>[],
+    options?: PatchOptions,
+  ): Promise<WriteResult>;
+  patch(group: string, rows: readonly PutRow[], options?: PatchOptions): Promise<WriteResult>;
+  patch(
+    group: AnyGroup | string,
+    rows: readonly unknown[],
+    options: PatchOptions = {},
+  ): Promise<WriteResult> {
+    const nowMicros = Date.now() * 1000;
+    return this.on(group, (known) =>
+      promised((resolve, reject) => {
+        if (!Array.isArray(rows))
+          throw new MillraceError('ROW_INVALID', 'patch takes an array of row objects');
+        const { eventTimeName } = known.schema;
+        const isTimeFloor = rows.every((row) => (row?.[eventTimeName] ?? null) === null);
+        const job = new PutJob(
+          this.dispatcher,
+          known,
+          PatchOperation,
+          patchSource(known, rows, nowMicros),
+          patchConditions(options, rows.length, isTimeFloor),
+          options.lsns ?? false,
+          checkedTimeout(options),
           resolve,
           reject,
         );

@@ -5,6 +5,9 @@
  * its users (what travels); scan.ts, scan-feed.ts and scan-stream.ts.
  */
 export type {
+  AddStep,
+  AppendStep,
+  BoundStep,
   ErrorCodeName,
   Feature,
   FeatureType,
@@ -14,13 +17,16 @@ export type {
   KeyType,
   ListItemType,
   NodeStatus,
+  SetStep,
 } from '../protocol/index.ts';
+export { add, append, max, min, set } from '../protocol/index.ts';
 export type {
   CallOptions,
   ColumnRows,
   CreateGroupOptions,
   DeleteOptions,
   MatrixOptions,
+  PatchOptions,
   PutOptions,
   ReadOptions,
   WriteOptions,
@@ -37,6 +43,7 @@ export type {
   EntityKey,
   EntityKeyOf,
   FeatureDeclaration,
+  PatchRowOf,
   PutRow,
   PutRowOf,
   ReadRowOf,

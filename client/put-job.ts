@@ -1,5 +1,5 @@
 /**
- * A put of any number of rows, as a pipeline of bounded requests.
+ * A put or patch of any number of rows, as a pipeline of bounded requests.
  *
  *   rows ──▶ chunk (≤ 4,096 rows, about 1 MiB) ──▶ one request a shard ──▶ results, back in the caller's order
  *            up to PUT_CHUNKS_IN_FLIGHT at a time; the event loop gets a turn between two
@@ -13,13 +13,17 @@ import { MillraceError, toMillraceError } from './errors.ts';
 import type { Group } from './group.ts';
 import { PUT_CHUNKS_IN_FLIGHT } from './limits.ts';
 import type { RowSource } from './row-chunk.ts';
-import { PutOperation, type WriteConditions } from './write-operation.ts';
+import type { PatchOperation, PutOperation, WriteConditions } from './write-operation.ts';
 import { type WriteResult, WriteTally } from './write-result.ts';
+
+/** What sends one chunk: puts and patches differ in that alone. */
+export type ChunkOperation = typeof PutOperation | typeof PatchOperation;
 
 /** Time-outs are counted for each chunk from its sending. */
 export class PutJob {
   private readonly dispatcher: Dispatcher;
   private readonly group: Group<unknown, unknown, unknown>;
+  private readonly operation: ChunkOperation;
   private readonly source: RowSource;
   private readonly conditions: WriteConditions;
   private readonly timeoutMs: number | undefined;
@@ -34,6 +38,7 @@ export class PutJob {
   constructor(
     dispatcher: Dispatcher,
     group: Group<unknown, unknown, unknown>,
+    operation: ChunkOperation,
     source: RowSource,
     conditions: WriteConditions,
     withLsns: boolean,
@@ -43,6 +48,7 @@ export class PutJob {
   ) {
     this.dispatcher = dispatcher;
     this.group = group;
+    this.operation = operation;
     this.source = source;
     this.conditions = conditions;
     this.timeoutMs = timeoutMs;
@@ -71,7 +77,8 @@ export class PutJob {
       const deadlineMs = this.dispatcher.deadline(this.timeoutMs);
       const done = (error: MillraceError | null): void => this.chunkEnded(error);
       const { dispatcher, group, conditions, tally } = this;
-      new PutOperation(dispatcher, deadlineMs, group, chunk, conditions, tally, base, done).start();
+      const Operation = this.operation;
+      new Operation(dispatcher, deadlineMs, group, chunk, conditions, tally, base, done).start();
     } catch (error) {
       this.failure ??= toMillraceError(error);
     }

@@ -12,6 +12,7 @@ import {
   ByteWriter,
   describeValue,
   encodeKey,
+  encodePatch,
   encodeRow,
   encodeRowColumns,
   type FeatureColumn,
@@ -50,7 +51,12 @@ export interface RowSource {
 const KEY_BYTES_GUESS = 16;
 
 export function rowSource(group: AnyGroup, rows: readonly PutRow[], nowMicros: number): RowSource {
-  return { count: rows.length, encode: (from) => encodeObjects(group, rows, from, nowMicros) };
+  return { count: rows.length, encode: (from) => encodeObjects(group, rows, from, nowMicros, encodeRow) };
+}
+
+/** The same with patches in place of rows. */
+export function patchSource(group: AnyGroup, rows: readonly PutRow[], nowMicros: number): RowSource {
+  return { count: rows.length, encode: (from) => encodeObjects(group, rows, from, nowMicros, encodePatch) };
 }
 
 /** Throws ROW_INVALID when a column is missing, unknown or of another length. */
@@ -59,7 +65,13 @@ export function columnSource(group: AnyGroup, columns: PutColumns, nowMicros: nu
   return { count, encode: (from) => encodeColumns(group, columns, count, from, nowMicros) };
 }
 
-function encodeObjects(group: AnyGroup, rows: readonly PutRow[], from: number, nowMicros: number): RowChunk {
+function encodeObjects(
+  group: AnyGroup,
+  rows: readonly PutRow[],
+  from: number,
+  nowMicros: number,
+  encode: typeof encodeRow | typeof encodePatch,
+): RowChunk {
   const { schema, layout } = group;
   const countMax = Math.min(rows.length - from, PUT_CHUNK_ROWS);
   const keys = new KeyBatch(countMax);
@@ -77,7 +89,7 @@ function encodeObjects(group: AnyGroup, rows: readonly PutRow[], from: number, n
       accepted = acceptNames(group, Object.keys(row), known, accepted);
       encodeKey(schema.key, row, keyWriter);
       eventTimes[count] = eventTimeOf(schema.eventTimeName, row[schema.eventTimeName], nowMicros);
-      encodeRow(layout, row, rowWriter);
+      encode(layout, row, rowWriter);
     } catch (error) {
       throw numbered(error, from + count);
     }

@@ -8,7 +8,17 @@
  *
  * A group that is looked up by name has the loose types `Row`, `PutRow` and `EntityKey`.
  */
-import type { Durability, FeatureType, KeyType, ListItemType, ScalarType } from '../protocol/index.ts';
+import type {
+  AddStep,
+  AppendStep,
+  BoundStep,
+  Durability,
+  FeatureType,
+  KeyType,
+  ListItemType,
+  ScalarType,
+  SetStep,
+} from '../protocol/index.ts';
 
 /** A moment: µs since the Unix epoch (UTC) as a number or bigint, or a `Date`. */
 export type TimeInput = number | bigint | Date;
@@ -129,3 +139,22 @@ export type PutRowOf<S extends CompactGroupSpec> = Plain<
 export type EntityKeyOf<S extends CompactGroupSpec> =
   | KeyColumnsOf<S>
   | (IsUnion<keyof S['key']> extends true ? readonly unknown[] : KeyColumnsOf<S>[keyof S['key']]);
+
+/**
+ * What a patch of a group with these puts takes: the key, perhaps an event time, and of the features those that change,
+ * each as its new value or as a step.
+ */
+export type PatchRowOf<P> = {
+  [N in keyof P]: null extends P[N] ? P[N] | SetStep<P[N]> | StepsOf<NonNullable<P[N]>> : P[N];
+};
+
+/** Beside `set`: what a feature with these values takes. A list is told from a vector by taking anything as its items. */
+type StepsOf<T> = unknown extends T
+  ? unknown
+  : Date extends T
+    ? BoundStep<T>
+    : readonly unknown[] extends T
+      ? AppendStep<unknown>
+      : [T] extends [number | bigint]
+        ? AddStep<number | bigint> | BoundStep<number | bigint>
+        : never;

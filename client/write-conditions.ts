@@ -1,6 +1,6 @@
-/** What the options of a put or delete mean for its requests; USAGE for what makes no sense. */
+/** What the options of a put, patch or delete mean for its requests; USAGE for what makes no sense. */
 import { describeValue } from '../protocol/index.ts';
-import type { PutOptions } from './call-options.ts';
+import type { PatchOptions, PutOptions } from './call-options.ts';
 import { MillraceError } from './errors.ts';
 import type { WriteConditions } from './write-operation.ts';
 
@@ -10,7 +10,14 @@ export function writeConditions(options: PutOptions, count: number): WriteCondit
   if (isBackfill && ifVersions !== null) {
     throw usage('a backfill takes no ifVersion: it never changes the row that is there');
   }
-  return { isBackfill, ifVersions, isKeyed: (options.idempotent ?? false) || ifVersions !== null };
+  const isKeyed = (options.idempotent ?? false) || ifVersions !== null;
+  return { isBackfill, isTimeFloor: false, ifVersions, isKeyed };
+}
+
+/** Patches always carry a key: an addition that is repeated without one is added twice. */
+export function patchConditions(options: PatchOptions, count: number, isTimeFloor: boolean): WriteConditions {
+  const ifVersions = options.ifVersion === undefined ? null : versionsOf(options.ifVersion, count);
+  return { isBackfill: false, isTimeFloor, ifVersions, isKeyed: true };
 }
 
 function versionsOf(given: number | ArrayLike<number>, count: number): Float64Array {

@@ -1,5 +1,5 @@
 /**
- * PUT and DELETE: one batch of writes, split over the shards that own its keys.
+ * PUT, PATCH and DELETE: one batch of writes, split over the shards that own its keys.
  *
  * I1  A request's form is checked by the server as a whole: one bad row refuses all rows that went to that shard with
  *     it. What depends on the rows that are there is answered row by row (write-result.ts).
@@ -11,6 +11,7 @@ import {
   type ByteWriter,
   decodePutResponse,
   encodeDeleteRequest,
+  encodePatchRequest,
   encodePutRequest,
   type Frame,
   GET_KEYS_MAX,
@@ -30,6 +31,8 @@ import type { WriteTally } from './write-result.ts';
 /** What a write says beside its rows; each array stands by row of the whole call. */
 export interface WriteConditions {
   readonly isBackfill: boolean;
+  /** Of patches: a row with a later event time keeps it, and no patch is late. */
+  readonly isTimeFloor: boolean;
   /** The LSN that each row must have now, 0: none must be there. */
   readonly ifVersions: Float64Array | null;
   /** It may be sent again after an unclear end: the server keeps its key and does nothing twice. */
@@ -139,6 +142,40 @@ export class PutOperation extends WriteOperation {
         isBackfill,
         ifVersions: this.chunkVersions(),
       },
+      pick,
+    );
+  }
+}
+
+/** One chunk of patches. */
+export class PatchOperation extends WriteOperation {
+  private readonly group: Group<unknown, unknown, unknown>;
+  private readonly chunk: RowChunk;
+
+  constructor(
+    dispatcher: Dispatcher,
+    deadlineMs: number,
+    group: Group<unknown, unknown, unknown>,
+    chunk: RowChunk,
+    conditions: WriteConditions,
+    tally: WriteTally,
+    base: number,
+    done: (error: MillraceError | null) => void,
+  ) {
+    super(dispatcher, OPERATIONS.PATCH, deadlineMs, chunk.keys, GET_KEYS_MAX, conditions, tally, base, done);
+    this.group = group;
+    this.chunk = chunk;
+  }
+
+  encode(writer: ByteWriter, options: RequestOptions, pick: Pick): void {
+    const { keys, eventTimes, rows, rowOffsets } = this.chunk;
+    const { isTimeFloor } = this.conditions;
+    const groupId = this.group.schema.id;
+    const ifVersions = this.chunkVersions();
+    encodePatchRequest(
+      writer,
+      options,
+      { groupId, eventTimes, keys, rows, rowOffsets, ifVersions, isTimeFloor },
       pick,
     );
   }

@@ -43,6 +43,7 @@ export { readGroupId } from './requests/group-id.ts';
 export * from './requests/hello.ts';
 export * from './requests/list-groups.ts';
 export * from './requests/map.ts';
+export * from './requests/patch.ts';
 export * from './requests/ping.ts';
 export * from './requests/put.ts';
 export * from './requests/scan.ts';
@@ -68,6 +69,21 @@ export {
 export { encodeRow } from './row-encode.ts';
 export { encodeRowColumns, type FeatureColumn } from './row-encode-columns.ts';
 export * from './row-layout.ts';
+export {
+  type AddStep,
+  type AppendStep,
+  add,
+  append,
+  type BoundStep,
+  max,
+  min,
+  PatchStep,
+  type SetStep,
+  set,
+} from './row-patch.ts';
+export { encodePatch } from './row-patch-encode.ts';
+export { type PatchRefusal, RowPatcher, type ViewedBytes } from './row-patch-merge.ts';
+export { verifyPatch } from './row-patch-verify.ts';
 export { RowReader } from './row-reader.ts';
 export type { FeatureValue, ListItem, MessagePackValue } from './row-value.ts';
 export { verifyRow } from './row-verify.ts';

@@ -17,6 +17,7 @@ export const OPERATIONS = {
   GET_MATRIX: 17,
   PUT: 18,
   DELETE: 19,
+  PATCH: 20,
   SCAN: 32,
   SCAN_CREDIT: 33,
   SCAN_CANCEL: 34,

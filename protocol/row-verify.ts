@@ -143,19 +143,33 @@ function verifyVariable(
     throw invalid(slot, `begins at byte ${from}; the value before it ends so that ${expected} is due`);
   if (count > length - from) throw invalid(slot, `has ${count} bytes at ${from}; the row has ${length}`);
   const start = offset + from;
+  if (slot.kind === KIND_LIST && !isZero(bytes, offset + end, start)) {
+    throw invalid(slot, 'is preceded by padding that is not zero');
+  }
+  verifyVariableValue(slot, view, bytes, start, count);
+  return from + count;
+}
+
+/** Checks the `count` bytes at `start` as a value of a variable feature. */
+export function verifyVariableValue(
+  slot: FeatureSlot,
+  view: DataView,
+  bytes: Uint8Array,
+  start: number,
+  count: number,
+): void {
   if (slot.kind === KIND_STRING) {
     if (!isUtf8(bytes, start, start + count)) throw invalid(slot, 'is not UTF-8');
   } else if (slot.kind === KIND_LIST) {
-    if (!isZero(bytes, offset + end, start)) throw invalid(slot, 'is preceded by padding that is not zero');
     verifyList(slot, view, bytes, start, count);
   } else if (slot.kind === KIND_MSGPACK) {
     const problem = findMessagePackProblem(bytes, start, start + count);
     if (problem !== null) throw invalid(slot, `is not MessagePack: ${problem}`);
   }
-  return from + count;
 }
 
-function verifyList(
+/** Checks the `length` bytes at `start` as a list. */
+export function verifyList(
   slot: FeatureSlot,
   view: DataView,
   bytes: Uint8Array,
@@ -219,7 +233,7 @@ function verifyZero(bytes: Uint8Array, from: number, to: number, what: string): 
   if (!isZero(bytes, from, to)) throw new ProtocolError('ROW_INVALID', `the padding of ${what} is not zero`);
 }
 
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   for (let at = from; at < to; at++) {
     if (bytes[at] !== 0) return false;
   }

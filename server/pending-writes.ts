@@ -47,6 +47,8 @@ export interface DecodedWrite {
   /** Null: a delete. */
   readonly rowOffsets: Uint32Array | null;
   readonly isBackfill: boolean;
+  /** Of a patch: event times are floors. */
+  readonly isTimeFloor?: boolean;
   readonly ifVersions: Float64Array | null;
   /** Given for a patch, whose `rows` are patches. */
   readonly merge: PatchMerge | null;
@@ -62,6 +64,7 @@ class PendingWrite implements WriteRequest, Deadline {
   payload: Uint8Array = NO_BYTES;
   payloadOffsets: Uint32Array | null = null;
   isBackfill = false;
+  isTimeFloor = false;
   ifVersions: Float64Array | null = null;
   merge: PatchMerge | null = null;
   clientIdLo = 0;
@@ -187,6 +190,7 @@ function fill(write: PendingWrite, decoded: DecodedWrite): void {
   write.payload = decoded.rows;
   write.payloadOffsets = decoded.rowOffsets;
   write.isBackfill = decoded.isBackfill;
+  write.isTimeFloor = decoded.isTimeFloor ?? false;
   write.ifVersions = decoded.ifVersions;
   write.merge = decoded.merge;
   write.ensure(count);

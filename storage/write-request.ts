@@ -26,8 +26,16 @@ export function refusalResult(code: StorageErrorCode): number {
 /** What a request says that has no conditions: spread it into one. */
 export const UNCONDITIONAL: Pick<
   WriteRequest,
-  'isBackfill' | 'ifVersions' | 'merge' | 'clientIdLo' | 'clientIdHi' | 'sequence'
-> = { isBackfill: false, ifVersions: null, merge: null, clientIdLo: 0, clientIdHi: 0, sequence: 0 };
+  'isBackfill' | 'isTimeFloor' | 'ifVersions' | 'merge' | 'clientIdLo' | 'clientIdHi' | 'sequence'
+> = {
+  isBackfill: false,
+  isTimeFloor: false,
+  ifVersions: null,
+  merge: null,
+  clientIdLo: 0,
+  clientIdHi: 0,
+  sequence: 0,
+};
 
 /**
  * Makes the row that a patch leads to: from `base.bytes[baseFrom, baseTo)`, an encoded row of any schema version of the
@@ -61,6 +69,8 @@ export interface WriteRequest {
   readonly payloadOffsets: Uint32Array | null;
   /** The rows enter history only: lookups never see them, and no row is too late. */
   readonly isBackfill: boolean;
+  /** Patches only: a row whose newest version has a later event time keeps that time, so that no patch is late. */
+  readonly isTimeFloor: boolean;
   /** By row: the LSN that the row's newest version must have, 0 for a row that must not be there; null: no condition. */
   readonly ifVersions: Float64Array | null;
   /** Given for patches, whose `payload` holds encoded patches. */

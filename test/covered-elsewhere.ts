@@ -88,6 +88,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'protocol/requests/put.test.ts',
     why: 'rows stand so in a PUT, cut and damaged there',
   },
+  'protocol/row-patch.ts': {
+    by: 'protocol/row-patch-encode.test.ts',
+    why: 'steps are built to be encoded',
+  },
   'server/arrow-buffer.ts': {
     by: 'server/arrow-writer.test.ts',
     why: 'buffers are read back as Arrow',

@@ -29,8 +29,8 @@ import { readGroupId } from './group-id.ts';
 export const WRITE_BACKFILL = 1;
 /** Each row is written only when the row that is there has the version named. */
 export const WRITE_IF_VERSION = 2;
-/** A patched row's event time is the later one of the patch's and the row's, so that no patch is too late. PATCH only. */
-export const WRITE_NOT_BEFORE_ROW = 4;
+/** Event times are floors: a row that has a later one keeps it, so that no patch is late. PATCH only. */
+export const WRITE_TIME_FLOOR = 4;
 
 const FIXED_BYTES = 16;
 

@@ -6,16 +6,19 @@ import {
   decodeGetMatrixRequest,
   decodeGetRequest,
   decodeKey,
+  decodePatchRequest,
   decodePutRequest,
   encodeDeleteResponse,
   encodeGetMatrixResponse,
   encodeGetResponse,
+  encodePatchResponse,
   encodePutResponse,
   encodeRow,
   type GroupSchema,
   type KeyBatch,
   type KeyValue,
   matrixShape,
+  type PatchRequest,
   RESULT_REFUSED_MIN,
 } from '../../protocol/index.ts';
 import type { FakeRequest } from './fake-server.ts';
@@ -112,6 +115,20 @@ export function answerPut(
   const results = Uint8Array.from(keys, resultOf);
   const lsns = keys.map((_, index) => (results[index]! >= RESULT_REFUSED_MIN ? 0 : firstLsn + index));
   request.answer((writer, id) => encodePutResponse(writer, id, keys.length, results, lsns));
+}
+
+/** Accepts all patches, or gives each what `resultOf` the first key column says; answers the request as it was decoded. */
+export function answerPatch(
+  schema: GroupSchema,
+  request: FakeRequest,
+  resultOf: (key: KeyValue) => number = () => 0,
+): PatchRequest {
+  const decoded = decodePatchRequest(request.frame, schema.key, compileLayout(schema));
+  const keys = keysOf(schema, decoded.keys).map((key) => key[schema.key[0]!.name]!);
+  const results = Uint8Array.from(keys, resultOf);
+  const lsns = keys.map((_, index) => (results[index]! >= RESULT_REFUSED_MIN ? 0 : index + 1));
+  request.answer((writer, id) => encodePatchResponse(writer, id, keys.length, results, lsns));
+  return decoded;
 }
 
 export function answerDelete(schema: GroupSchema, request: FakeRequest): number[] {

@@ -1,9 +1,10 @@
 /** The types of declared groups. What must not compile is marked; the compiler is the test, and this file must run too. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Millrace } from '../../client/index.ts';
+import { add, append, Millrace, max, min, set } from '../../client/index.ts';
 import { OPERATIONS } from '../../protocol/index.ts';
-import { answerGet, answerMatrix, answerPut } from './fake-answers.ts';
+import { failure } from './error-expectation.ts';
+import { answerGet, answerMatrix, answerPatch, answerPut } from './fake-answers.ts';
 import { FakeServer } from './fake-server.ts';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -77,6 +78,44 @@ test('a key of several columns is an object or an array, and the event time has 
   await db.get(route, ['A', 'B']);
   // @ts-expect-error two columns are not one text
   await assert.rejects(db.get(route, 'A'));
+});
+
+test('a patch takes the steps of its features, and values of their types', async (context) => {
+  const { server, db } = await connect(context);
+  const user = await db.createGroup({
+    name: 'user',
+    key: { id: 'int64' },
+    features: {
+      clicks: 'int64',
+      score: 'float32',
+      seen: 'timestamp',
+      name: 'string',
+      embedding: { type: 'vector', length: 2 },
+      recent: { type: 'list', item: 'int32' },
+      extra: 'msgpack',
+    },
+  });
+  server.on(OPERATIONS.PATCH, (request) => answerPatch(user.schema, request));
+  const result = await db.patch(user, [
+    { id: 1, clicks: add(1), score: max(0.5), seen: max(new Date(5)), recent: append(7, { max: 50 }) },
+    { id: 2n, event_time: 5, clicks: add(2n ** 40n), name: set('x'), embedding: [1, 2], extra: { a: 1 } },
+    { id: 3, clicks: null, recent: append([1, 2], { max: 50 }), name: undefined, seen: min(9) },
+  ]);
+  assert.equal(result.applied, 3);
+  const refused = failure('PATCH_INVALID');
+  // @ts-expect-error nothing is added to a text
+  await assert.rejects(db.patch(user, [{ id: 1, name: add(1) }]), refused);
+  // @ts-expect-error nothing is added to a moment
+  await assert.rejects(db.patch(user, [{ id: 1, seen: add(1) }]), refused);
+  // @ts-expect-error a number is no list
+  await assert.rejects(db.patch(user, [{ id: 1, score: append(1, { max: 5 }) }]), refused);
+  // @ts-expect-error a text is no score
+  await assert.rejects(db.patch(user, [{ id: 1, score: set('x') }]), failure('TYPE_MISMATCH'));
+  // @ts-expect-error a key is not changed
+  await assert.rejects(db.patch(user, [{ id: add(1), score: 1 }]), failure('KEY_INVALID'));
+  // @ts-expect-error there is no such feature
+  await assert.rejects(db.patch(user, [{ id: 1, scores: 1 }]), failure('ROW_INVALID'));
+  await assert.rejects(db.patch(user, [{ id: 1 }]), failure('PATCH_INVALID', /^row 0: .*changes no feature/));
 });
 
 test('a group looked up by name has loose types', async (context) => {

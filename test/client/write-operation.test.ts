@@ -1,11 +1,11 @@
 /** Puts and deletes: event times, LSNs, and what is repeated when. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MillraceError } from '../../client/index.ts';
+import { add, type MillraceError } from '../../client/index.ts';
 import { PUT_CHUNK_ROWS } from '../../client/limits.ts';
 import { errorNumber, OPERATIONS } from '../../protocol/index.ts';
 import { failure } from './error-expectation.ts';
-import { answerDelete, answerPut, decodedPut, rowsOfPut } from './fake-answers.ts';
+import { answerDelete, answerPatch, answerPut, decodedPut, rowsOfPut } from './fake-answers.ts';
 import type { FakeRequest } from './fake-server.ts';
 import { startItems } from './item-fixture.ts';
 
@@ -147,4 +147,50 @@ test('a batch answers what became of each row; a lone row that was refused rejec
     [[1, 'TOO_LATE']],
   );
   await assert.rejects(db.put(item, [{ id: 3 }]), failure('TOO_LATE', /^row 0: .*backfill/));
+});
+
+test('a patch is keyed, repeated after a lost connection, and says which times it may keep', async (context) => {
+  const { server, db, item, schema } = await startItems(context);
+  const result = db.patch(item, [{ id: 1, a: add(1) }]);
+  const first = await server.received(OPERATIONS.PATCH);
+  first.drop();
+  const again = await server.received(OPERATIONS.PATCH);
+  assert.deepEqual(keyOf(again), keyOf(first));
+  assert.ok(keyOf(first)[2]! > 0);
+  const decoded = answerPatch(schema, again);
+  assert.deepEqual([decoded.isTimeFloor, decoded.ifVersions], [true, null]);
+  assert.equal((await result).applied, 1);
+
+  const strict = db.patch(
+    item,
+    [
+      { id: 1, a: 2, event_time: 5 },
+      { id: 2, b: 'x' },
+    ],
+    { ifVersion: [7, 0] },
+  );
+  const other = answerPatch(schema, await server.received(OPERATIONS.PATCH));
+  assert.deepEqual([other.isTimeFloor, [...other.ifVersions!]], [false, [7, 0]]);
+  assert.equal(other.eventTimes[0], 5);
+  assert.equal((await strict).applied, 2);
+});
+
+test('a lone patch that was refused rejects with what the code means', async (context) => {
+  const { server, db, item, schema } = await startItems(context);
+  server.on(OPERATIONS.PATCH, (request) => answerPatch(schema, request, () => errorNumber('PATCH_INVALID')));
+  await assert.rejects(
+    db.patch(item, [{ id: 3, a: add(1) }]),
+    failure('PATCH_INVALID', /range of its integer/),
+  );
+  assert.equal(
+    (
+      await db.patch(item, [
+        { id: 3, a: 1 },
+        { id: 4, a: 1 },
+      ])
+    ).refused,
+    2,
+  );
+  assert.equal((await db.patch(item, [])).rows, 0);
+  await assert.rejects(db.patch('item', { a: 1 } as never), failure('ROW_INVALID', /array of row objects/));
 });

@@ -4,6 +4,8 @@
  */
 
 import {
+  add,
+  append,
   type ByteWriter,
   compileLayout,
   DTYPE_FLOAT32,
@@ -27,6 +29,9 @@ import {
   encodeListGroupsResponse,
   encodeMapRequest,
   encodeMapResponse,
+  encodePatch,
+  encodePatchRequest,
+  encodePatchResponse,
   encodePingRequest,
   encodePingResponse,
   encodePutRequest,
@@ -41,6 +46,7 @@ import {
   encodeStatusResponse,
   type KeyBatch,
   matrixShape,
+  max,
   OPERATIONS,
 } from '../../protocol/index.ts';
 import { bytesOf } from './frames.ts';
@@ -119,6 +125,31 @@ function appendConditionalDelete(writer: ByteWriter): void {
     keys: routeKeys(),
     ifVersions: [42, 0],
   });
+}
+
+/** SFO–JFK: a mean delay of at least 1, one departure more, no carrier; LAX–EWR: its delay set. */
+function appendPatchRequest(writer: ByteWriter): void {
+  const layout = compileLayout(ROUTE);
+  let middle = 0;
+  const rows = bytesOf((patches) => {
+    encodePatch(layout, { mean_delay: max(1), departures: add(1), carrier: null }, patches);
+    middle = patches.length;
+    encodePatch(layout, { delay: -4 }, patches);
+  });
+  encodePatchRequest(writer, FULL_OPTIONS, {
+    groupId: 5,
+    eventTimes: Float64Array.of(EVENT_TIME, -1),
+    keys: routeKeys(),
+    rows,
+    rowOffsets: Uint32Array.of(0, middle, rows.length),
+    isTimeFloor: true,
+  });
+}
+
+/** An append alone, to a list of strings. */
+function appendListPatch(writer: ByteWriter): void {
+  const layout = compileLayout(schemaOf([{ name: 'tags', type: 'list', item: 'string' }]));
+  encodePatch(layout, { tags: append(['ORD', ''], { max: 50 }) }, writer);
 }
 
 const PARTITION_MAP = {
@@ -206,6 +237,9 @@ export const SAMPLE_MESSAGES: Readonly<Record<string, (writer: ByteWriter) => vo
     encodeDeleteRequest(w, OPTIONS, { groupId: 5, eventTimes: [EVENT_TIME, -1], keys: routeKeys() }),
   'delete-request-if-version': appendConditionalDelete,
   'delete-response': (w) => encodeDeleteResponse(w, 7, 2, Uint8Array.of(0, 30), [46, 0]),
+  'patch-request': appendPatchRequest,
+  'patch-append': appendListPatch,
+  'patch-response': (w) => encodePatchResponse(w, 0x01020304, 2, Uint8Array.of(0, 31), [48, 0]),
   'scan-request': (w) => encodeScanRequest(w, OPTIONS, SCAN),
   'scan-request-all': (w) =>
     encodeScanRequest(w, OPTIONS, {

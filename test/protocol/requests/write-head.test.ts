@@ -9,7 +9,7 @@ import {
   readWriteHead,
   WRITE_BACKFILL,
   WRITE_IF_VERSION,
-  WRITE_NOT_BEFORE_ROW,
+  WRITE_TIME_FLOOR,
   type WriteHead,
   type WriteHeadInput,
   writeReader,
@@ -24,7 +24,7 @@ const HEAD: WriteHeadInput = {
   keys: routeKeys(),
   ifVersions: [2 ** 53 - 1, 0],
 };
-const ALL = WRITE_BACKFILL | WRITE_IF_VERSION | WRITE_NOT_BEFORE_ROW;
+const ALL = WRITE_BACKFILL | WRITE_IF_VERSION | WRITE_TIME_FLOOR;
 
 function headOf(head: WriteHeadInput, flags: number = 0, pick: Uint32Array | null = null) {
   return frameOf((writer) => {
@@ -41,13 +41,13 @@ function read(frame: ReturnType<typeof headOf>, allowed: number = ALL): WriteHea
 }
 
 test('times, versions and flags survive', () => {
-  const frame = headOf(HEAD, WRITE_NOT_BEFORE_ROW);
+  const frame = headOf(HEAD, WRITE_TIME_FLOOR);
   const head = read(frame);
   assert.equal(head.groupId, 5);
   assert.deepEqual([...head.eventTimes], [EVENT_TIME, -1]);
   assert.deepEqual([...head.ifVersions!], [2 ** 53 - 1, 0]);
   assert.equal(head.isBackfill, false);
-  assert.equal(readWriteFlags(frame), WRITE_IF_VERSION | WRITE_NOT_BEFORE_ROW);
+  assert.equal(readWriteFlags(frame), WRITE_IF_VERSION | WRITE_TIME_FLOOR);
   const backfill = read(headOf({ ...HEAD, ifVersions: null, isBackfill: true }));
   assert.deepEqual([backfill.isBackfill, backfill.ifVersions], [true, null]);
 });
