@@ -15,6 +15,7 @@ import { describeMachine } from './machine.ts';
 import { matrix } from './matrix.ts';
 import { markdownOf, type StoredResult, storedResults, storeResult, writeDocuments } from './report.ts';
 import { restart } from './restart.ts';
+import { restartLarge } from './restart-large.ts';
 import { scan } from './scan.ts';
 import { scanEncode } from './scan-encode.ts';
 import { singleGet } from './single-get.ts';
@@ -26,6 +27,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['scan', scan],
   ['scan-encode', scanEncode],
   ['restart', restart],
+  ['restart-large', restartLarge],
   ['index-memory', indexMemory],
   ['level-one', levelOne],
 ]);

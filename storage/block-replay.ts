@@ -25,6 +25,7 @@ import {
   RECOVERY_BATCH_BLOCKS,
   RECOVERY_STRETCH_BLOCKS,
   RECOVERY_STRETCH_KEYS,
+  RECOVERY_STREWN_COST,
 } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import { readRecordCommitTime, readRecordDigestLo, readRecordLsn } from './record.ts';
@@ -67,16 +68,21 @@ export class BlockReplay {
     await this.applyRange(LEVEL_ONE_KEY_HI_FIRST, KEY_HI_END);
   }
 
-  /** Applies the level-0 blocks from this sequence on and the level-1 blocks from this counter on. */
-  async applyNewer(nextSequence: number, nextCounter: number): Promise<void> {
+  /**
+   * Applies the level-0 blocks from this sequence on and the level-1 blocks from this counter on. False, and nothing is
+   * applied, if they are so many that reading all blocks takes less time.
+   */
+  async applyNewer(nextSequence: number, nextCounter: number): Promise<boolean> {
     const { moved, flushed } = this.newerSequences(nextSequence);
     const levelOne = await this.newerCounters(nextCounter);
     this.totalBytes = PAGE_BYTES * (moved.length + flushed.length + levelOne.length);
+    if (this.totalBytes * RECOVERY_STREWN_COST > this.options.store.sizeBytes()) return false;
     const levelZero = [...moved, ...flushed].sort((a, b) => a - b);
     await this.applyKeys(levelZero.map((keyLo) => ({ keyHi: LEVEL_ZERO_KEY_HI, keyLo })));
     const flushedVersions = this.versions;
     await this.applyKeys(levelOne);
     this.versions = flushedVersions;
+    return true;
   }
 
   /** Sequences of blocks that flushes have written, and of those that sweeps have. */

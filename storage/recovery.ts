@@ -9,7 +9,7 @@
  *
  *                       loaded ─▶ newer blocks ─▶ journal ─▶ all placed? ─ yes ─▶ done
  *   index checkpoint ──┤                                         │ no
- *                       none, or any doubt ─▶ all blocks ─▶ journal
+ *                       none, too old, or any doubt ─▶ all blocks ─▶ journal
  *
  * I1  Every acknowledged version is found: it is in a block at or below the checkpoint, or in the journal above it.
  * I2  A version is applied from one place only, so counters and buffers hold each record once.
@@ -172,7 +172,7 @@ export class Recovery {
     if (verifies) await this.verify(found, buffer);
   }
 
-  /** False if there is no index checkpoint, or one that is not to be trusted: the index is empty then. */
+  /** False if there is no index checkpoint, or one that is not to be trusted or too old to be of use: the index is to be built. */
   private async loadIndex(found: Recovered): Promise<boolean> {
     const { disk, indexDirectory, pause, onProgress, onNotice } = this.options;
     const loaded = await readIndexCheckpoint({
@@ -188,9 +188,9 @@ export class Recovery {
       this.index = this.emptyIndex();
       return false;
     }
-    this.loaded = loaded.header;
     const replay = this.blockReplay(this.index, found, this.options.damage);
-    await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter);
+    if (!(await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter))) return false;
+    this.loaded = loaded.header;
     this.blockVersions = loaded.header.versions + replay.versions;
     return true;
   }
