@@ -42,6 +42,8 @@ export interface ServerConfig {
   writeBufferBytes: number;
   /** 0: a quarter of the machine's memory. */
   cacheBytes: number;
+  /** 0: none. */
+  memoryLimitBytes: number;
   logLevel: LogLevel;
   drainTimeoutMs: number;
 }
@@ -120,6 +122,16 @@ export const CONFIG_TABLE: readonly ConfigRow[] = [
     type: { kind: 'bytes', min: 0, max: 16 * 1024 * 1024 * MIB },
     default: 0,
     description: 'memory for cached blocks, all shards together; 0 is a quarter of the memory of the machine',
+  },
+  {
+    key: 'memoryLimitBytes',
+    flag: '--memory-limit',
+    placeholder: 'BYTES',
+    env: 'MILLRACE_MEMORY_LIMIT',
+    type: { kind: 'bytes', min: 1, max: 16 * 1024 * 1024 * MIB },
+    default: 0,
+    description:
+      'memory of the whole node, mapped files apart: new keys are refused MEMORY_FULL before it is exceeded; 0 is no limit',
   },
   {
     key: 'logLevel',

@@ -77,3 +77,14 @@ export const WORKER_CLOSE_TIMEOUT_MS = 120_000;
 
 /** How often a shard looks for what is due by time: an index checkpoint comes at most so much late. */
 export const SHARD_TICK_MS = 1000;
+
+/** Of the machine's memory, or of the memory limit, for cached blocks: the rest is for the index, buffers, and the system. */
+export const CACHE_PART = 4;
+/** Node itself, the main thread and the libraries: (m) 84 MB idle. */
+export const MEMORY_NODE_BYTES: number = 96 * 1024 * 1024;
+/** The heaps of a shard's two threads, its connections' buffers, requests under way, and one step of a flush and of a scan. */
+export const MEMORY_SHARD_BYTES: number = 96 * 1024 * 1024;
+/** Half of a write buffer is being flushed while the other may grow to the whole of it (storage/flush-cycle.ts). */
+export const WRITE_BUFFER_OVERRUN = 1.5;
+/** An index of 150,000 rows: a shard with less serves nobody. */
+export const INDEX_BYTES_LEAST: number = 8 * 1024 * 1024;

@@ -26,6 +26,8 @@ export interface OpenOptions extends ConnectOptions {
   readonly writeBufferBytes?: number;
   /** Memory of all shards for blocks. Default: a quarter of the machine's. */
   readonly cacheBytes?: number;
+  /** Memory of the whole node: beyond it new keys are refused with MEMORY_FULL. Default: no limit. */
+  readonly memoryLimitBytes?: number;
   /** Default `silent`: a library has no log of its own. */
   readonly logLevel?: NonNullable<NodeOptions['logLevel']>;
   /** Called while a large directory is read at the start. */
@@ -98,7 +100,7 @@ export class Millrace extends Client {
 
 async function startInside(dataDirectory: string, options: OpenOptions): Promise<RunningNode> {
   const { startNode } = await import('./node.ts');
-  const { shards, writeBufferBytes, cacheBytes, logLevel, onProgress } = options;
+  const { shards, writeBufferBytes, cacheBytes, memoryLimitBytes, logLevel, onProgress } = options;
   try {
     return await startNode({
       dataDirectory,
@@ -106,6 +108,7 @@ async function startInside(dataDirectory: string, options: OpenOptions): Promise
       ...(shards === undefined ? {} : { shards }),
       ...(writeBufferBytes === undefined ? {} : { writeBufferBytes }),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
       ...(onProgress === undefined ? {} : { onProgress }),
     });
   } catch (error) {

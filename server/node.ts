@@ -20,6 +20,7 @@ import type { LogLevel } from './config.ts';
 import { ControlService } from './control-service.ts';
 import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { createLogger, type Logger } from './log.ts';
+import { planMemory } from './memory-plan.ts';
 import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
 import { ServerError } from './server-error.ts';
 import { SERVER_VERSION } from './server-version.ts';
@@ -37,6 +38,8 @@ export interface NodeOptions {
   readonly writeBufferBytes?: number;
   /** Of all shards together; default: a quarter of the memory of the machine. */
   readonly cacheBytes?: number | undefined;
+  /** Of the whole node, mapped files apart; 0, the default, is none. */
+  readonly memoryLimitBytes?: number;
   readonly logLevel?: LogLevel;
   readonly drainTimeoutMs?: number;
   readonly onProgress?: (progress: WorkerProgress) => void;
@@ -58,8 +61,6 @@ export interface RunningNode {
 const PORT_MAX = 65535;
 const WRITE_BUFFER_BYTES_DEFAULT: number = 64 * 1024 * 1024;
 const DRAIN_TIMEOUT_MS_DEFAULT = 10_000;
-/** Of the machine's memory, for cached blocks: the rest is for the index, buffers, and the system's own page cache. */
-const CACHE_PART = 4;
 
 /** Throws DATA_DIRECTORY_…, SHARD_COUNT_MISMATCH, PORT_IN_USE, JOURNAL_CORRUPT, CONFIG_INVALID. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
@@ -186,6 +187,14 @@ class Node implements RunningNode {
     const shardDirectories = Array.from({ length: shardCount }, (_, index) =>
       directory.shardDirectory(index),
     );
+    const writeBufferBytes = options.writeBufferBytes ?? WRITE_BUFFER_BYTES_DEFAULT;
+    const memory = planMemory({
+      memoryLimitBytes: options.memoryLimitBytes ?? 0,
+      machineBytes: totalmem(),
+      shardCount,
+      writeBufferBytes,
+      cacheBytes: options.cacheBytes,
+    });
     return new Supervisor({
       identity: directory.identity,
       shardCount,
@@ -193,8 +202,8 @@ class Node implements RunningNode {
       host: this.host,
       port,
       groups: this.#catalog.groups(),
-      writeBufferBytes: options.writeBufferBytes ?? WRITE_BUFFER_BYTES_DEFAULT,
-      cacheBytes: options.cacheBytes ?? Math.floor(totalmem() / CACHE_PART),
+      writeBufferBytes,
+      ...memory,
       logLevel: options.logLevel ?? 'warn',
       log: this.#log,
       onProgress: options.onProgress ?? ((): void => undefined),
@@ -215,6 +224,7 @@ class Node implements RunningNode {
       shards: shards as NodeStatus['shards'],
       scans,
       memoryBytes: process.memoryUsage.rss(),
+      memoryLimitBytes: this.#options.memoryLimitBytes ?? 0,
     };
   }
 }

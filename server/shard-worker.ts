@@ -30,6 +30,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     writeBufferBytes: data.writeBufferBytes,
     cacheBytes: data.cacheBytes,
+    indexBytesMax: data.indexBytesMax,
     onFatal: (error: StorageError): void => {
       log.fatal({ err: error }, 'the store has stopped');
       thread.fail(error);

@@ -45,6 +45,8 @@ export interface SupervisorOptions {
   readonly groups: readonly GroupSchema[];
   readonly writeBufferBytes: number;
   readonly cacheBytes: number;
+  /** Of each shard; 0: no limit. */
+  readonly indexBytesMax: number;
   readonly logLevel: LogLevel;
   readonly log: Logger;
   readonly onProgress: (progress: WorkerProgress) => void;
@@ -134,8 +136,17 @@ export class Supervisor {
   }
 
   #spawn(role: WorkerRole, shardIndex: number, peer: WorkerData['peer']): WorkerHandle {
-    const { shardCount, identity, host, port, writeBufferBytes, cacheBytes, logLevel, groups } =
-      this.#options;
+    const {
+      shardCount,
+      identity,
+      host,
+      port,
+      writeBufferBytes,
+      cacheBytes,
+      indexBytesMax,
+      logLevel,
+      groups,
+    } = this.#options;
     const portOffset = role === 'shard' ? shardIndex : shardCount + shardIndex;
     const data: WorkerData = {
       role,
@@ -148,6 +159,7 @@ export class Supervisor {
       groups,
       writeBufferBytes,
       cacheBytes: Math.floor(cacheBytes / shardCount),
+      indexBytesMax,
       logLevel,
       peer,
     };

@@ -42,6 +42,8 @@ export interface WorkerData {
   readonly writeBufferBytes: number;
   /** This shard's part of the node's budget. */
   readonly cacheBytes: number;
+  /** 0: no limit. */
+  readonly indexBytesMax: number;
   readonly logLevel: LogLevel;
   /** Between a shard and its scan thread: each has one end. */
   readonly peer: MessagePort;

@@ -48,6 +48,7 @@ export class IndexMemory {
   private readonly marks: Slab[] = [];
   private readonly freeHeads: Int32Array = new Int32Array(ORDER_MAX + 1).fill(NO_PAGE);
   private usedPages = 0;
+  private touchedPages = 0;
 
   /** A zeroed chunk of 2^order pages: answers its first page. */
   allocate(order: number): number {
@@ -82,9 +83,7 @@ export class IndexMemory {
 
   /** DRAM held, free chunks included. */
   get bytes(): number {
-    let pages = 0;
-    for (const { touchedPages } of this.marks) pages += touchedPages;
-    return pages * (INDEX_PAGE_BYTES + PAGE_MARK_BYTES);
+    return this.touchedPages * (INDEX_PAGE_BYTES + PAGE_MARK_BYTES);
   }
 
   get pagesInUse(): number {
@@ -133,7 +132,10 @@ export class IndexMemory {
       const words = this.slabs[page >>> SLAB_PAGES_SHIFT] as Uint32Array;
       words.fill(0, first << PAGE_WORDS_SHIFT, end << PAGE_WORDS_SHIFT);
     }
-    slab.touchedPages = Math.max(slab.touchedPages, end);
+    if (end > slab.touchedPages) {
+      this.touchedPages += end - slab.touchedPages;
+      slab.touchedPages = end;
+    }
   }
 
   private link(page: number, order: number): void {

@@ -94,6 +94,7 @@ export class IndexSegments {
   rows: Int32Array;
   /** By partition: the lines of its tables, a power of two of them; none while it has one table. */
   private readonly directories: (Int32Array | undefined)[];
+  private directoryBytes = 0;
   private tableCount: number;
 
   constructor(partitionCount: number) {
@@ -144,6 +145,7 @@ export class IndexSegments {
       const doubled = new Int32Array(2 * directory.length);
       for (let place = 0; place < doubled.length; place += 1)
         doubled[place] = directory[place >>> 1] as number;
+      this.directoryBytes += doubled.byteLength - (this.directories[partition]?.byteLength ?? 0);
       directory = doubled;
       this.directories[partition] = doubled;
     }
@@ -154,11 +156,7 @@ export class IndexSegments {
   }
 
   get bytes(): number {
-    let directoryBytes = 0;
-    if (this.tableCount > this.partitionCount) {
-      for (const directory of this.directories) directoryBytes += directory?.byteLength ?? 0;
-    }
-    return this.tables.byteLength + this.rows.byteLength + directoryBytes;
+    return this.tables.byteLength + this.rows.byteLength + this.directoryBytes;
   }
 
   private addTable(): number {

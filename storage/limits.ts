@@ -160,6 +160,11 @@ export const COMPACTION_RESERVE_BYTES: number = 32 * 1024 * 1024;
 /** Pages of the tree and of the list of free pages that one transaction may write beside its blocks. */
 export const TREE_RESERVE_BYTES: number = 64 * PAGE_BYTES;
 
+/** A row at the worst row count, and what surrounds it: 32 / 0.68 bytes and 9 a KiB (format page, index entry). */
+export const INDEX_ROW_BYTES_MAX = 47.5;
+/** Kept free of the index's budget: the largest table's new size beside its old one and its copy, and one request's rows. */
+export const INDEX_GROWTH_RESERVE_BYTES: number = 2 * 1024 * 1024;
+
 // Index checkpoints
 
 /** Tables copied, summed and written in one turn: a fifth of a millisecond of work. */

@@ -54,6 +54,8 @@ export interface ShardStoreOptions {
   readonly writeBufferBytes: number;
   /** DRAM for blocks. */
   readonly cacheBytes: number;
+  /** DRAM for the index: beyond it new keys are refused with MEMORY_FULL. 0, the default: no limit. */
+  readonly indexBytesMax?: number;
   /** A monotonic clock in µs, fine enough to tell a read of memory from one of the device. Without it no read counts as slow. */
   readonly timerMicros?: () => number;
   /** Reads of blocks that may be under way on other threads: PREFETCH_SLOTS_MIN unless given. */
@@ -85,6 +87,8 @@ export interface ShardStatus {
   /** Versions in blocks and in the write buffer. */
   readonly versions: number;
   readonly indexBytes: number;
+  /** 0: no limit. */
+  readonly indexBytesMax: number;
   readonly writeBufferBytes: number;
   readonly writeBufferRecords: number;
   readonly pendingWriteBytes: number;
@@ -343,6 +347,7 @@ export class ShardStore {
       rows: index.rowCount,
       versions: this.versions,
       indexBytes: index.bytes,
+      indexBytesMax: this.options.indexBytesMax ?? 0,
       writeBufferBytes: chunks.bytesHeld,
       writeBufferRecords: this.cycle.generations.reduce((sum, { count }) => sum + count, 0),
       pendingWriteBytes: this.writes.pendingBytes,
