@@ -25,6 +25,7 @@ test('without any source but the data directory every setting has its default', 
     shards: 0,
     writeBufferBytes: 64 * 1024 * 1024,
     cacheBytes: 0,
+    memoryLimitBytes: 0,
     logLevel: 'info',
     drainTimeoutMs: 10_000,
   });
