@@ -7,10 +7,11 @@
  * what was acknowledged, and closes on SIGTERM. Buffers and journal are small, so that flushes and compactions happen
  * within every life. A line leaves the process before anything else happens: what the other side has read was durable before the kill.
  *
- *   found GROUP V,V,…   by key the version that a lookup finds, 0 for none; a scan found the same, or the life ends with an error
- *   send ID WRITE       what it is about to write (life-plan.ts)
- *   done ID LSN,LSN,…   acknowledged, with the rows' LSNs
- *   closed              after SIGTERM
+ *   found GROUP KEY V,V,…   the versions that lookups find, from this key on, 0 for none; a scan found the same, or the life
+ *                           ends with an error
+ *   send ID WRITE           what it is about to write (life-plan.ts)
+ *   done ID LSN,LSN,…       acknowledged, with the rows' LSNs
+ *   closed                  after SIGTERM
  *
  * VERSIONS-FILE holds the last version sent of each key, by group: a JSON object of arrays.
  */
@@ -30,15 +31,27 @@ import {
 } from './life-plan.ts';
 
 const STANDARD_OUTPUT = 1;
+/** As a node does: nothing is acknowledged any more, and the process ends. */
+const EXIT_FATAL = 3;
 const WRITERS = 4;
 const BATCH_ROWS_MAX = 60;
+/** Keys in a line, so that it stays below what a pipe takes as one piece. */
+const FOUND_KEYS = 500;
 const KIB = 1024;
 
 /** A flush every hundred rows or so, and a new journal segment every few hundred commits. */
 const VARIANT: StoreVariant = {
   name: 'life',
   shardCount: 1,
-  options: { writeBufferBytes: 64 * KIB, journalSegmentBytes: 1024 * KIB, cacheBytes: 1024 * KIB },
+  options: {
+    writeBufferBytes: 64 * KIB,
+    journalSegmentBytes: 1024 * KIB,
+    cacheBytes: 1024 * KIB,
+    onFatal: (error) => {
+      process.stderr.write(`${error.code}: ${error.message}\n`);
+      process.exit(EXIT_FATAL);
+    },
+  },
 };
 
 const KEYS: readonly string[] = Array.from({ length: LIFE_KEYS }, (_, key) => lifeKey(key));
@@ -72,7 +85,9 @@ async function sayFound(store: ModelStore): Promise<void> {
       live.sort((a, b) => (a.key < b.key ? -1 : 1)),
       'a scan found other rows',
     );
-    say(`found ${group} ${versions.join(',')}`);
+    for (let key = 0; key < LIFE_KEYS; key += FOUND_KEYS) {
+      say(`found ${group} ${key} ${versions.slice(key, key + FOUND_KEYS).join(',')}`);
+    }
   }
 }
 
@@ -127,7 +142,9 @@ class Writer {
       say(`done ${id} ${answers.map(({ lsn }) => lsn).join(',')}`);
       return true;
     } catch (error) {
-      assert.equal((error as { code?: unknown }).code, 'SHUTTING_DOWN');
+      const { code } = error as { code?: unknown };
+      if (code === 'STORAGE_FULL') return true;
+      assert.equal(code, 'SHUTTING_DOWN');
       return false;
     }
   }
