@@ -7,13 +7,20 @@
  *
  * A shard keeps two of the threads busy while it is written: one in a journal commit, one in a commit of its block store.
  * With the default of four, two shards that flush leave a commit waiting for a segment that is being filled with zeros.
+ * Beside these come the threads that wait for the device in the place of lookups, so that no commit waits behind a read:
+ * sixteen a process, and eight a shard at least (prefetch-slots.ts shares them out).
  */
 const { availableParallelism }: typeof import('node:os') = require('node:os');
 
 /** Preparing segments, and whatever else touches a file. */
 const OTHER_THREADS = 4;
 
+/** PREFETCH_SLOTS_MAX and PREFETCH_SLOTS_MIN of storage/limits.ts, which is an ES module. */
+const PREFETCH_THREADS_MIN = 16;
+const PREFETCH_THREADS_PER_SHARD_MIN = 8;
+
 /** libuv stops at 1024 threads. */
+const THREADS_MAX = 1024;
 const SHARDS_BELIEVED_MAX = 256;
 
 /** Shards asked for on the command line or in the environment; config.ts reads and checks them properly. */
@@ -24,7 +31,10 @@ function shardsAsked(): number {
   return Number.isInteger(asked) && asked > 0 && asked <= SHARDS_BELIEVED_MAX ? asked : 0;
 }
 
-const threads = 2 * Math.max(shardsAsked(), availableParallelism()) + OTHER_THREADS;
-process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
+const shards = Math.max(shardsAsked(), availableParallelism());
+const prefetchThreads = Math.max(PREFETCH_THREADS_MIN, PREFETCH_THREADS_PER_SHARD_MIN * shards);
+process.env['UV_THREADPOOL_SIZE'] ??= String(
+  Math.min(2 * shards + OTHER_THREADS + prefetchThreads, THREADS_MAX),
+);
 
 void import('./main.js');

@@ -88,3 +88,25 @@ export const MEMORY_SHARD_BYTES: number = 96 * 1024 * 1024;
 export const WRITE_BUFFER_OVERRUN = 1.5;
 /** An index of 150,000 rows: a shard with less serves nobody. */
 export const INDEX_BYTES_LEAST: number = 8 * 1024 * 1024;
+
+/** Keys looked up in one step of a read: a millisecond when each block comes from the page cache and is checked. */
+export const READ_SLICE_KEYS = 512;
+
+/** Bytes of rows copied in one step of a read: half a millisecond. */
+export const READ_TURN_BYTES: number = 2 * MIB;
+
+/** A read goes on in another turn after so long: half of what a turn may take, for its last step comes on top. */
+export const READ_TURN_MS = 2;
+
+/** Reads of one shard that await their rows, over all its connections: as many single gets as devices take in 0.2 s. */
+export const SHARD_READS_MAX = 16_384;
+
+/** Bytes that those reads keep, responses of large ones included: twelve of the largest. */
+export const SHARD_READ_BYTES_MAX: number = 256 * MIB;
+
+/** From here on connections with reads that wait are held: half of what may be kept. */
+export const READ_PRESSURE_BYTES: number = 128 * MIB;
+
+/** Spare bookkeeping of answered reads, kept for use again: one deep pipeline of gets, with room for a usual batch each. */
+export const READ_SPARES_MAX = 1024;
+export const READ_SPARE_KEYS_MAX = 128;

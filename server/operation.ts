@@ -5,7 +5,7 @@
  * threads and scan threads share sessions, framing, limits and errors and differ only in that table.
  *
  * I1  `handle` runs on the session's event loop, for one whole and well-framed request. It answers in the same turn
- *     (reads), or later by the correlation id that it read from the frame (writes, scans, control operations).
+ *     (reads of what is in memory), or later by the correlation id that it read from the frame.
  * I2  The frame's bytes are the session's: they may be read only until `handle` returns.
  * I3  A handler that refuses throws a `ProtocolError` (or a storage error); the dispatch answers it. Anything else
  *     that is thrown is our own fault and is answered INTERNAL.
@@ -47,6 +47,8 @@ export interface SessionContext {
   reserve(operation: number, correlationId: number, bodyBytes: number, flags: number): number;
   /** Sends whole response frames, as an encoder of the protocol wrote them; the bytes are copied. */
   send(frames: Uint8Array): void;
+  /** Sends one whole response frame, in pieces, without a copy: they belong to the connection now. */
+  adopt(pieces: readonly Uint8Array[]): void;
   /** `flags` are 0: an error ends its request. */
   respondError(
     operation: number,

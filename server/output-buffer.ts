@@ -47,11 +47,11 @@ export class OutputChunkPool {
 }
 
 interface Segment {
-  readonly chunk: OutputChunk;
+  readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
-  /** The chunk's last segment: the chunk is free once it is written. */
-  readonly isLast: boolean;
+  /** The chunk whose last segment this is: it is free once it is written. */
+  readonly chunk: OutputChunk | null;
 }
 
 interface ChunkInFlight {
@@ -108,6 +108,14 @@ export class OutputBuffer {
     return offset;
   }
 
+  /** Puts bytes that somebody else has written behind what was reserved, without a copy. They are not written again. */
+  adopt(bytes: Uint8Array): void {
+    if (this.#chunk !== NO_CHUNK) this.#closeSegment(false);
+    this.#start = this.#end;
+    this.#closed.push({ bytes, start: 0, end: bytes.byteLength, chunk: null });
+    this.length += bytes.byteLength;
+  }
+
   /** Takes back the last `byteLength` bytes reserved, all of them from one `reserve`. */
   cancel(byteLength: number): void {
     assert(this.#end - byteLength >= this.#start);
@@ -145,9 +153,9 @@ export class OutputBuffer {
     this.#closed = [];
     this.#open(NO_CHUNK);
     socket.cork();
-    for (const { chunk, start, end, isLast } of segments) {
-      if (end > start) this.#write(socket, chunk.bytes.subarray(start, end));
-      if (isLast) this.#inFlight.push({ chunk, write: this.#writesIssued });
+    for (const { bytes, start, end, chunk } of segments) {
+      if (end > start) this.#write(socket, bytes.subarray(start, end));
+      if (chunk !== null) this.#inFlight.push({ chunk, write: this.#writesIssued });
     }
     socket.uncork();
   }
@@ -187,7 +195,9 @@ export class OutputBuffer {
   }
 
   #closeSegment(isLast: boolean): void {
-    this.#closed.push({ chunk: this.#chunk, start: this.#start, end: this.#end, isLast });
+    const chunk = this.#chunk;
+    const segment = { bytes: chunk.bytes, start: this.#start, end: this.#end, chunk: isLast ? chunk : null };
+    this.#closed.push(segment);
   }
 
   #open(chunk: OutputChunk): void {

@@ -4,9 +4,21 @@
  * Two passes over the places: `measureRows` sums the rows' bytes, because a frame's length stands before them; then
  * `writeRows` copies. Between them nothing calls the store, so the places hold.
  */
-import { GET_ROW_OFFSETS_AT, getEventTimesAt, getLsnsAt, getRowsAt } from '../protocol/index.ts';
+import {
+  FRAME_BYTES_MAX,
+  GET_ROW_OFFSETS_AT,
+  getEventTimesAt,
+  getLsnsAt,
+  getRowsAt,
+  OPERATIONS,
+  ProtocolError,
+  RESPONSE_HEADER_BYTES,
+  writeResponseHeader,
+} from '../protocol/index.ts';
 import { type ArenaTable, RECORD_MISSING, type ReadBatch, recordPayloadOffset } from '../storage/index.ts';
+import { READ_TURN_BYTES } from './limits.ts';
 import type { ResponseBytes } from './operation.ts';
+import { ownResponse, type SlicedResponse } from './pending-reads.ts';
 import { copyRecordTimes, copyRow } from './record-copy.ts';
 
 /** Bytes of the rows that were found for keys [from, to) of the batch. */
@@ -63,4 +75,72 @@ function clearTimes(words: Uint32Array, timeWord: number, lsnWord: number): void
   words[timeWord + 1] = 0;
   words[lsnWord] = 0;
   words[lsnWord + 1] = 0;
+}
+
+/** A GET's response that is filled slice by slice: a head of its own, and a buffer a slice of rows. */
+export class SlicedRows implements SlicedResponse {
+  readonly #count: number;
+  readonly #head: ResponseBytes;
+  readonly #rows: Uint8Array[] = [];
+  #rowBytes = 0;
+
+  constructor(count: number) {
+    this.#count = count;
+    this.#head = ownResponse(RESPONSE_HEADER_BYTES + getRowsAt(count));
+    this.#head.words[RESPONSE_HEADER_BYTES >>> 2] = count;
+  }
+
+  add(batch: ReadBatch, arenas: ArenaTable, from: number): number {
+    const { taken, bytes } = this.#measure(batch, arenas);
+    if (getRowsAt(this.#count) + this.#rowBytes + bytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) {
+      refuseRowsSize(this.#count, getRowsAt(this.#count) + this.#rowBytes + bytes);
+    }
+    const { words } = this.#head;
+    const offsetsWord = (RESPONSE_HEADER_BYTES + GET_ROW_OFFSETS_AT) >>> 2;
+    const timesWord = (RESPONSE_HEADER_BYTES + getEventTimesAt(this.#count)) >>> 2;
+    const lsnsWord = (RESPONSE_HEADER_BYTES + getLsnsAt(this.#count)) >>> 2;
+    const rows = ownResponse(bytes);
+    let end = 0;
+    for (let index = 0; index < taken; index++) {
+      const record = batch.offset[index]!;
+      const key = from + index;
+      if (record !== RECORD_MISSING) {
+        const arena = arenas.get(batch.arena[index]!);
+        copyRecordTimes(arena.words, record, words, timesWord + 2 * key, lsnsWord + 2 * key);
+        const row = recordPayloadOffset(arena.view, record);
+        const rowBytes = record + arena.words[record >>> 2]! - row;
+        copyRow(arena, row, rowBytes, rows, end);
+        end += rowBytes;
+      }
+      words[offsetsWord + key + 1] = this.#rowBytes + end;
+    }
+    if (bytes > 0) this.#rows.push(rows.bytes);
+    this.#rowBytes += bytes;
+    return taken;
+  }
+
+  finish(correlationId: number): readonly Uint8Array[] {
+    const { view, bytes } = this.#head;
+    const frameBytes = bytes.length + this.#rowBytes;
+    writeResponseHeader(view, 0, frameBytes, OPERATIONS.GET, 0, correlationId, 0);
+    return [bytes, ...this.#rows];
+  }
+
+  /** How many rows of the batch to take, and their bytes. */
+  #measure(batch: ReadBatch, arenas: ArenaTable): { taken: number; bytes: number } {
+    let bytes = 0;
+    for (let index = 0; index < batch.count; index++) {
+      const rowBytes = measureRows(batch, arenas, index, index + 1);
+      if (index > 0 && bytes + rowBytes > READ_TURN_BYTES) return { taken: index, bytes };
+      bytes += rowBytes;
+    }
+    return { taken: batch.count, bytes };
+  }
+}
+
+export function refuseRowsSize(count: number, bytes: number): never {
+  throw new ProtocolError(
+    'BATCH_TOO_LARGE',
+    `the rows of these ${count} keys take ${bytes} bytes or more, and one response at most ${FRAME_BYTES_MAX}: ask for fewer`,
+  );
 }

@@ -160,6 +160,12 @@ export class Session implements SessionContext {
     this.#scheduleFlush();
   }
 
+  adopt(pieces: readonly Uint8Array[]): void {
+    if (!this.isOpen) return;
+    for (const piece of pieces) this.output.adopt(piece);
+    this.#scheduleFlush();
+  }
+
   respondError(
     operation: number,
     correlationId: number,

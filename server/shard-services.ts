@@ -60,9 +60,12 @@ export class ShardServices {
     if (this.#owned[partition] === 0) this.#refuse(0, partition);
   }
 
-  /** Finds the live rows of resolved keys and leaves their places in `batch`. */
-  lookUp(groupId: number, keys: KeyBatch, nowMicros: number, batch: ReadBatch): void {
-    this.store.read(groupId, keys, Math.floor(nowMicros / 1e6), batch);
+  /**
+   * Finds the live rows of resolved keys and leaves their places in `batch`: of the first `batch.count` keys, at least one. False:
+   * none, because blocks must come from the device (pending-reads.ts goes on from there).
+   */
+  tryRead(groupId: number, keys: KeyBatch, nowMicros: number, batch: ReadBatch): boolean {
+    return this.store.tryRead(groupId, keys, Math.floor(nowMicros / 1e6), batch, null);
   }
 
   /** The map is known once requests are served, hence not in the constructor. */

@@ -11,7 +11,9 @@ import { deleteOperation } from './operations/delete.ts';
 import { getOperation } from './operations/get.ts';
 import { getMatrixOperation } from './operations/get-matrix.ts';
 import { putOperation } from './operations/put.ts';
+import { PendingReads } from './pending-reads.ts';
 import { PendingWrites } from './pending-writes.ts';
+import { prefetchSlots } from './prefetch-slots.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import { ShardServices } from './shard-services.ts';
 import type { PeerAnswer, PeerRequest } from './worker-messages.ts';
@@ -28,6 +30,8 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     random: nodeRandom,
     schedule: setImmediate,
     delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    timerMicros: () => performance.now() * 1000,
+    prefetchSlots: prefetchSlots(data.shardCount, process.env['UV_THREADPOOL_SIZE']),
     writeBufferBytes: data.writeBufferBytes,
     cacheBytes: data.cacheBytes,
     indexBytesMax: data.indexBytesMax,
@@ -51,17 +55,23 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     hashSeedLo: data.identity.hashSeedLo,
     hashSeedHi: data.identity.hashSeedHi,
   });
+  const reads = new PendingReads({
+    shard,
+    deadlines: thread.deadlines,
+    nowMs: () => performance.now(),
+    schedule: setImmediate,
+  });
   const writes = new PendingWrites(store, thread.deadlines);
   answerPeer(store, data.peer);
   const ticks = setInterval(() => store.tick(), SHARD_TICK_MS);
   return {
     operations: [
-      getOperation(shard),
-      getMatrixOperation(shard),
+      getOperation(shard, reads),
+      getMatrixOperation(shard, reads),
       putOperation(shard, writes),
       deleteOperation(shard, writes),
     ],
-    status: () => ({ ...store.status(), writesInFlight: writes.inFlight }),
+    status: () => ({ ...store.status(), writesInFlight: writes.inFlight, readsInFlight: reads.inFlight }),
     close: (): Promise<void> => {
       clearInterval(ticks);
       return store.close();

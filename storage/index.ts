@@ -6,7 +6,7 @@ export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
 export { removeIndexCheckpoint } from './index-checkpoints.ts';
-export { RECORD_HEADER_BYTES } from './limits.ts';
+export { PREFETCH_SLOTS_MAX, PREFETCH_SLOTS_MIN, RECORD_HEADER_BYTES } from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
 export {
   KIND_DELETE,

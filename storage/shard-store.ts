@@ -289,14 +289,14 @@ export class ShardStore {
    * `read` without waiting for the device in this turn. True: `batch` has places for the first `batch.count` keys, at least one
    * (all, unless large rows make it much for a turn; ask for the rest in another). False: their blocks are being fetched,
    * `done` is called once, in a later turn, with null when a repeat of the call will find them (keep the keys), with an
-   * error when the store closes. Throws OVERLOADED when too many wait, BLOCK_CORRUPT.
+   * error when the store closes; without `done` nothing is fetched. Throws OVERLOADED when too many wait, BLOCK_CORRUPT.
    */
   tryRead(
     group: number,
     keys: KeyBatch,
     nowSeconds: number,
     batch: ReadBatch,
-    done: (error: StorageError | null) => void,
+    done: ((error: StorageError | null) => void) | null,
   ): boolean {
     const { watch } = this.parts;
     watch.admitKeys(group, keys);
@@ -305,7 +305,7 @@ export class ShardStore {
     } catch (error) {
       throw watch.noted(error);
     }
-    this.blocks.fetch(done);
+    if (done !== null) this.blocks.fetch(done);
     return false;
   }
 

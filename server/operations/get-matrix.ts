@@ -1,9 +1,11 @@
 /**
  * GET_MATRIX: looks the keys up and projects the asked features of each row straight into the response's matrix.
  *
- *   decode keys -> digests -> store.read: places -> reserve -> project row by row
+ *   decode keys -> digests -> shard.tryRead: places -> reserve -> project row by row
+ *                          -> from the device, or too many for one turn: pending-reads.ts
  *
- * The plan of the projection is compiled once a feature list (projection.ts). All in one turn, no object a row.
+ * The plan of the projection is compiled once a feature list (projection.ts). All in one turn where the rows are in memory,
+ * no object a row.
  */
 import {
   decodeGetMatrixRequest,
@@ -16,9 +18,13 @@ import {
   ProtocolError,
   RESPONSE_HEADER_BYTES,
   readGroupId,
+  writeResponseHeader,
 } from '../../protocol/index.ts';
 import { type ArenaTable, RECORD_MISSING, type ReadBatch, recordPayloadOffset } from '../../storage/index.ts';
+import { deadlineOf } from '../deadlines.ts';
+import { READ_SLICE_KEYS, READ_TURN_BYTES } from '../limits.ts';
 import type { Operation, ResponseBytes, SessionContext } from '../operation.ts';
+import { ownResponse, type PendingReads, type ReadResponder, type SlicedResponse } from '../pending-reads.ts';
 import { type Projection, projectMissing, projectRow } from '../projection.ts';
 import { correlationIdOf } from '../request-fields.ts';
 import type { ShardServices } from '../shard-services.ts';
@@ -27,7 +33,7 @@ import type { ShardServices } from '../shard-services.ts';
 const EVENT_TIME_WORD = 4;
 const SCHEMA_VERSION_MASK = 0xffff;
 
-export function getMatrixOperation(shard: ShardServices): Operation {
+export function getMatrixOperation(shard: ShardServices, reads: PendingReads): Operation {
   const { groups, keys, batch, store } = shard;
   return {
     number: OPERATIONS.GET_MATRIX,
@@ -38,13 +44,88 @@ export function getMatrixOperation(shard: ShardServices): Operation {
       const shape = matrixShape(keys.count, projection.columnCount, request.dtype, request.withEventTimes);
       if (shape.bytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseSize(shape);
       shard.resolve(keys);
-      shard.lookUp(group.schema.id, keys, context.receivedAtMicros, batch);
-      verifyVersions(batch, store.arenas, projection.schemaVersion);
-      const body = context.reserve(OPERATIONS.GET_MATRIX, correlationIdOf(frame), shape.bytes, 0);
-      writeHead(shape, context.output, body);
-      writeMatrix(projection, shape, batch, store.arenas, context.output, body);
+      const { id } = group.schema;
+      const correlationId = correlationIdOf(frame);
+      if (
+        keys.count <= READ_SLICE_KEYS &&
+        shape.bytes <= READ_TURN_BYTES &&
+        shard.tryRead(id, keys, context.receivedAtMicros, batch) &&
+        batch.count === keys.count
+      ) {
+        respond(context, correlationId, projection, shape, batch, store.arenas);
+        return;
+      }
+      const frameBytes = frame.end - frame.offset;
+      const origin = { context, correlationId, deadlineMs: deadlineOf(context, frame), frameBytes };
+      const responder = matrixResponder(projection, shape, store.arenas);
+      reads.start(origin, id, context.receivedAtMicros, keys, responder);
     },
   };
+}
+
+/** The whole matrix, into the connection's output. */
+function respond(
+  context: SessionContext,
+  correlationId: number,
+  projection: Projection,
+  shape: MatrixShape,
+  batch: ReadBatch,
+  arenas: ArenaTable,
+): void {
+  verifyVersions(batch, arenas, projection.schemaVersion);
+  const body = context.reserve(OPERATIONS.GET_MATRIX, correlationId, shape.bytes, 0);
+  writeHead(shape, context.output, body);
+  writeMatrix(projection, shape, batch, batch.count, 0, arenas, context.output, body);
+}
+
+function matrixResponder(projection: Projection, shape: MatrixShape, arenas: ArenaTable): ReadResponder {
+  return {
+    operation: OPERATIONS.GET_MATRIX,
+    respond(context: SessionContext, correlationId: number, batch: ReadBatch): boolean {
+      if (shape.bytes > READ_TURN_BYTES) return false;
+      respond(context, correlationId, projection, shape, batch, arenas);
+      return true;
+    },
+    slicedBytes: () => shape.bytes,
+    slice: () => new SlicedMatrix(projection, shape),
+  };
+}
+
+/** A matrix that is filled slice by slice, in a frame of its own. */
+class SlicedMatrix implements SlicedResponse {
+  readonly #projection: Projection;
+  readonly #shape: MatrixShape;
+  readonly #frame: ResponseBytes;
+
+  constructor(projection: Projection, shape: MatrixShape) {
+    this.#projection = projection;
+    this.#shape = shape;
+    this.#frame = ownResponse(RESPONSE_HEADER_BYTES + shape.bytes);
+    writeHead(shape, this.#frame, RESPONSE_HEADER_BYTES);
+  }
+
+  add(batch: ReadBatch, arenas: ArenaTable, from: number): number {
+    verifyVersions(batch, arenas, this.#projection.schemaVersion);
+    const rowBytes = this.#shape.columnCount * this.#projection.cellWords * 4;
+    const count = Math.min(batch.count, Math.max(1, Math.floor(READ_TURN_BYTES / rowBytes)));
+    writeMatrix(
+      this.#projection,
+      this.#shape,
+      batch,
+      count,
+      from,
+      arenas,
+      this.#frame,
+      RESPONSE_HEADER_BYTES,
+    );
+    return count;
+  }
+
+  finish(correlationId: number): readonly Uint8Array[] {
+    const { view, bytes } = this.#frame;
+    writeResponseHeader(view, 0, bytes.length, OPERATIONS.GET_MATRIX, 0, correlationId, 0);
+    return [bytes];
+  }
 }
 
 /** Rows are projected by the layout of one schema version, and a group has one so far. */
@@ -72,23 +153,27 @@ function writeHead(shape: MatrixShape, output: ResponseBytes, body: number): voi
   for (let at = validityEnd; at < shape.eventTimesAt; at++) bytes[body + at] = 0;
 }
 
+/** Fills the matrix's rows [first, first + count) from the first places of the batch. */
 function writeMatrix(
   projection: Projection,
   shape: MatrixShape,
   batch: ReadBatch,
+  count: number,
+  first: number,
   arenas: ArenaTable,
   output: ResponseBytes,
   body: number,
 ): void {
   const { bytes, view, words } = output;
   const cellsStride = shape.columnCount * projection.cellWords * 4;
-  let cellsAt = body + shape.dataAt;
-  let validityAt = body + shape.validityAt;
-  const timesWord = shape.withEventTimes ? (body + shape.eventTimesAt) >>> 2 : -1;
-  for (let index = 0; index < shape.rowCount; index++) {
+  let cellsAt = body + shape.dataAt + first * cellsStride;
+  let validityAt = body + shape.validityAt + first * shape.validityStride;
+  const timesWord = shape.withEventTimes ? ((body + shape.eventTimesAt) >>> 2) + 2 * first : -1;
+  const foundAt = body + shape.foundAt + first;
+  for (let index = 0; index < count; index++) {
     const record = batch.offset[index]!;
     const isFound = record !== RECORD_MISSING;
-    bytes[body + shape.foundAt + index] = isFound ? 1 : 0;
+    bytes[foundAt + index] = isFound ? 1 : 0;
     if (isFound) {
       const arena = arenas.get(batch.arena[index]!);
       const row = recordPayloadOffset(arena.view, record);

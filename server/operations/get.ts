@@ -2,9 +2,10 @@
  * GET: looks the keys up and copies their rows straight from the store's arenas into the response.
  *
  *   decode keys -> digests -> one key: gathered with its neighbours' (gathered-gets.ts)
- *                          -> several: store.read: places -> measure -> reserve -> copy
+ *                          -> several: shard.tryRead: places -> measure -> reserve -> copy
+ *                          -> from the device, or too many for one turn: pending-reads.ts
  *
- * All in one turn, with no object a key.
+ * All in one turn where the rows are in memory, with no object a key.
  */
 import {
   decodeGetRequest,
@@ -12,19 +13,23 @@ import {
   type Frame,
   getRowsAt,
   OPERATIONS,
-  ProtocolError,
   RESPONSE_HEADER_BYTES,
   readGroupId,
 } from '../../protocol/index.ts';
+import type { ReadBatch } from '../../storage/index.ts';
+import { deadlineOf } from '../deadlines.ts';
 import { GatheredGets } from '../gathered-gets.ts';
+import { READ_SLICE_KEYS, READ_TURN_BYTES } from '../limits.ts';
 import type { Operation, SessionContext } from '../operation.ts';
+import type { PendingReads, ReadResponder } from '../pending-reads.ts';
 import { correlationIdOf } from '../request-fields.ts';
-import { measureRows, writeRows } from '../row-response.ts';
+import { measureRows, refuseRowsSize, SlicedRows, writeRows } from '../row-response.ts';
 import type { ShardServices } from '../shard-services.ts';
 
-export function getOperation(shard: ShardServices): Operation {
-  const { groups, keys, batch, store } = shard;
-  const gathered = new GatheredGets(shard);
+export function getOperation(shard: ShardServices, reads: PendingReads): Operation {
+  const { groups, keys, batch } = shard;
+  const responder = getResponder(shard);
+  const gathered = new GatheredGets(shard, reads, responder);
   return {
     number: OPERATIONS.GET,
     handle(context: SessionContext, frame: Frame): void {
@@ -33,21 +38,40 @@ export function getOperation(shard: ShardServices): Operation {
       const correlationId = correlationIdOf(frame);
       decodeGetRequest(frame, group.schema.key, keys);
       shard.resolve(keys);
-      const { count } = keys;
-      if (count === 1 && gathered.add(context, group.schema.id, keys, correlationId)) return;
-      shard.lookUp(group.schema.id, keys, context.receivedAtMicros, batch);
-      const bodyBytes = getRowsAt(count) + measureRows(batch, store.arenas, 0, count);
-      if (bodyBytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseSize(count, bodyBytes);
-      const body = context.reserve(OPERATIONS.GET, correlationId, bodyBytes, 0);
-      writeRows(batch, store.arenas, 0, count, context.output, body);
+      const { id } = group.schema;
+      if (keys.count === 1 && gathered.add(context, id, keys, frame)) return;
+      if (
+        keys.count <= READ_SLICE_KEYS &&
+        shard.tryRead(id, keys, context.receivedAtMicros, batch) &&
+        batch.count === keys.count &&
+        responder.respond(context, correlationId, batch)
+      ) {
+        return;
+      }
+      const frameBytes = frame.end - frame.offset;
+      const origin = { context, correlationId, deadlineMs: deadlineOf(context, frame), frameBytes };
+      reads.start(origin, id, context.receivedAtMicros, keys, responder);
     },
     finishChunk: (context: SessionContext): void => gathered.run(context),
   };
 }
 
-function refuseSize(count: number, bytes: number): never {
-  throw new ProtocolError(
-    'BATCH_TOO_LARGE',
-    `the rows of these ${count} keys take ${bytes} bytes, and one response at most ${FRAME_BYTES_MAX}: ask for fewer`,
-  );
+function getResponder(shard: ShardServices): ReadResponder {
+  const { arenas } = shard.store;
+  return {
+    operation: OPERATIONS.GET,
+    respond(context: SessionContext, correlationId: number, batch: ReadBatch): boolean {
+      const { count } = batch;
+      const rowBytes = measureRows(batch, arenas, 0, count);
+      if (count > 1 && rowBytes > READ_TURN_BYTES) return false;
+      const bodyBytes = getRowsAt(count) + rowBytes;
+      if (bodyBytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseRowsSize(count, bodyBytes);
+      const body = context.reserve(OPERATIONS.GET, correlationId, bodyBytes, 0);
+      writeRows(batch, arenas, 0, count, context.output, body);
+      return true;
+    },
+    // How many bytes the rows will have is not known before.
+    slicedBytes: () => FRAME_BYTES_MAX,
+    slice: (count: number) => new SlicedRows(count),
+  };
 }

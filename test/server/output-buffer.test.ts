@@ -66,6 +66,11 @@ test('what arrives is what was written, whatever the sizes, alignments and pace'
       output.bytes.fill(step, offset, offset + byteLength);
       if (random.chance(0.1)) output.cancel(byteLength);
       else expected.push(new Uint8Array(byteLength).fill(step));
+      if (random.chance(0.1)) {
+        const adopted = new Uint8Array(random.below(5000)).fill(step + 1);
+        output.adopt(adopted);
+        expected.push(adopted.slice());
+      }
       if (random.chance(0.2)) output.flush(asSocket(socket));
       if (random.chance(0.1)) socket.isPrompt = !socket.isPrompt;
       if (random.chance(0.2)) socket.take(1 + random.below(4));

@@ -47,6 +47,10 @@ export class RecordingSession implements SessionContext {
     this.#frames.push(frames.slice());
   }
 
+  adopt(pieces: readonly Uint8Array[]): void {
+    this.#frames.push(Buffer.concat(pieces));
+  }
+
   respondError(operation: number, correlationId: number, code: ErrorCodeName, message: string): void {
     const writer = new ByteWriter();
     encodeErrorResponse(writer, operation, correlationId, code, message);

@@ -24,6 +24,7 @@ import { deleteOperation } from '../../server/operations/delete.ts';
 import { getOperation } from '../../server/operations/get.ts';
 import { getMatrixOperation } from '../../server/operations/get-matrix.ts';
 import { putOperation } from '../../server/operations/put.ts';
+import { PendingReads } from '../../server/pending-reads.ts';
 import { PendingWrites } from '../../server/pending-writes.ts';
 import { ShardServices } from '../../server/shard-services.ts';
 import type { ShardStore } from '../../storage/index.ts';
@@ -40,6 +41,7 @@ export class ShardOperations {
   readonly session: RecordingSession;
   readonly shard: ShardServices;
   readonly writes: PendingWrites;
+  readonly reads: PendingReads;
   readonly deadlines: Deadlines;
   /** On the clock of deadlines. */
   nowMs = 0;
@@ -60,9 +62,15 @@ export class ShardOperations {
     });
     this.deadlines = new Deadlines(() => this.nowMs);
     this.writes = new PendingWrites(store, this.deadlines);
+    this.reads = new PendingReads({
+      shard: this.shard,
+      deadlines: this.deadlines,
+      nowMs: () => this.nowMs,
+      schedule: (run) => setImmediate(run),
+    });
     const operations = [
-      getOperation(this.shard),
-      getMatrixOperation(this.shard),
+      getOperation(this.shard, this.reads),
+      getMatrixOperation(this.shard, this.reads),
       putOperation(this.shard, this.writes),
       deleteOperation(this.shard, this.writes),
     ];

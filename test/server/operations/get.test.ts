@@ -175,15 +175,15 @@ test('a get that is refused leaves its neighbours of the chunk alone', async (co
 test('a block that cannot be read refuses those who asked for it, and no one else', async (context) => {
   const operations = await filled(context, 40);
   const { store } = operations.shard;
-  const read = store.read.bind(store);
+  const tryRead = store.tryRead.bind(store);
   const corrupt = new Set<number>();
-  context.mock.method(store, 'read', (...args: Parameters<typeof store.read>) => {
+  context.mock.method(store, 'tryRead', (...args: Parameters<typeof store.tryRead>) => {
     const keys = args[1];
     for (let index = 0; index < keys.count; index++) {
       const id = new DataView(keys.bytes.buffer, keys.bytes.byteOffset).getUint32(keys.offsets[index]!, true);
       if (corrupt.has(id)) throw Object.assign(new Error('a test'), { code: 'BLOCK_CORRUPT' });
     }
-    read(...args);
+    return tryRead(...args);
   });
   corrupt.add(5).add(17);
   operations.handle((writer) => {
