@@ -180,6 +180,13 @@ async function measure(context: BenchmarkContext, directory: string): Promise<Pa
     random: nodeRandom,
     schedule: (run) => void setImmediate(run),
     delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    policies: {
+      policyOf: () => ({
+        retentionMicros: Number.POSITIVE_INFINITY,
+        latenessMicros: Number.POSITIVE_INFINITY,
+        durability: 'journal',
+      }),
+    },
     writeBufferBytes: 64 << 20,
     cacheBytes: 16 << 20,
     onFatal: (error) => {

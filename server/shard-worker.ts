@@ -35,6 +35,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     writeBufferBytes: data.writeBufferBytes,
     cacheBytes: data.cacheBytes,
     indexBytesMax: data.indexBytesMax,
+    policies: thread.groups,
     onFatal: (error: StorageError): void => {
       log.fatal({ err: error }, 'the store has stopped');
       thread.fail(error);

@@ -16,6 +16,7 @@ import { KEY_HI_END, LEVEL_ONE_KEY_HI_FIRST, LEVEL_ZERO_KEY_HI } from './block-k
 import type { BlockKey, BlockStore } from './block-store.ts';
 import { type CompactionState, isConsumed } from './compaction-state.ts';
 import { type Damage, noteBlock } from './damage.ts';
+import type { IdempotencyWindows } from './idempotency-windows.ts';
 import { WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
 import { IndexTouch } from './index-touch.ts';
@@ -41,6 +42,8 @@ export interface BlockReplayOptions {
   readonly store: BlockStore;
   readonly index: IndexTable;
   readonly partitionClock: PartitionClock;
+  /** Takes note of keyed records. */
+  readonly windows: IdempotencyWindows;
   readonly compaction: CompactionState;
   readonly directory: LevelZeroDirectory;
   readonly damage: Damage;
@@ -191,8 +194,9 @@ export class BlockReplay {
   }
 
   private observe(localPartition: number, view: DataView, at: number): void {
-    const { partitionClock } = this.options;
+    const { partitionClock, windows } = this.options;
     partitionClock.observe(localPartition, readRecordLsn(view, at), readRecordCommitTime(view, at));
+    windows.observe(localPartition, view, at);
   }
 
   private note(keyHi: number, keyLo: number, fault: string): void {

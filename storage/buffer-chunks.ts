@@ -9,7 +9,7 @@
  *           0                              used        BUFFER_CHUNK_BYTES
  *
  * I1  A record lies in one chunk, starts 8-aligned and never moves.
- * I2  A chunk returns to the pool when it takes no more records and each of its records was released.
+ * I2  A chunk returns to the pool when it takes no more records, each of its records was released and nobody holds it.
  * I3  A place is a u32: chunk slot (13 bits) above the offset in units of 8 bytes (19 bits).
  *
  * What is durable, and when records may be released, is the write path's and the flush's business.
@@ -79,6 +79,15 @@ export class BufferChunks {
     chunk.recordsReleased += 1;
     assert(chunk.recordsReleased <= chunk.recordsWritten);
     if (chunk !== this.open) this.recycleIfEmpty(chunk);
+  }
+
+  /** Keeps the chunk's bytes until `letGo`, although its records may be released before: counts as one more record. */
+  hold(chunk: BufferChunk): void {
+    chunk.recordsWritten += 1;
+  }
+
+  letGo(chunk: BufferChunk): void {
+    this.release(placeOf(chunk.slot, 0));
   }
 
   /** DRAM held, spare chunks included. */

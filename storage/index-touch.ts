@@ -38,4 +38,16 @@ export class IndexTouch {
     index.touch(homes, 0, count);
     return at;
   }
+
+  /** Touches the lines of the keys with these digests, INDEX_TOUCH_RECORDS from `from` on at most; answers where it ended. */
+  touchDigests(group: number, digests: Uint32Array, from: number, to: number): number {
+    const { index, homes, shardCount } = this;
+    const end = Math.min(to, from + INDEX_TOUCH_RECORDS);
+    for (let row = from; row < end; row++) {
+      const localPartition = (((digests[2 * row] as number) & PARTITION_MASK) / shardCount) | 0;
+      homes[row - from] = index.home(localPartition, (digests[2 * row + 1] as number) | 0, group);
+    }
+    index.touch(homes, 0, end - from);
+    return end;
+  }
 }

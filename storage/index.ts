@@ -6,7 +6,13 @@ export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
 export { removeIndexCheckpoint } from './index-checkpoints.ts';
-export { PREFETCH_SLOTS_MAX, PREFETCH_SLOTS_MIN, RECORD_HEADER_BYTES } from './limits.ts';
+export {
+  EVENT_TIME_FUTURE_MICROS_MAX,
+  PREFETCH_SLOTS_MAX,
+  PREFETCH_SLOTS_MIN,
+  RECORD_HEADER_BYTES,
+  REQUEST_KEY_BYTES,
+} from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
 export {
   KIND_DELETE,
@@ -14,7 +20,6 @@ export {
   RECORD_EVENT_TIME_AT,
   RECORD_FLAGS_AT,
   RECORD_KEY_BYTES_AT,
-  REQUEST_KEY_BYTES,
   readRecordEventTime,
   readRecordLsn,
   recordPayloadOffset,

@@ -9,6 +9,8 @@ import { ENTITY_KEY_BYTES_MAX, GROUPS_MAX, ROW_BYTES_MAX } from '../protocol/ind
 
 /** Partitions of the keyspace (format). */
 export { PARTITION_COUNT } from '../protocol/index.ts';
+/** The bits of a digest's low word that name its partition (format). */
+export const PARTITION_MASK = 4095;
 
 /** Unit of the device, of LMDB and of the journal: what a device or a kernel never tears is at most this (format). */
 export const PAGE_BYTES = 4096;
@@ -21,8 +23,11 @@ export const RECORD_HEADER_BYTES = 48;
 export const RECORD_KEY_BYTES_MAX: number = ENTITY_KEY_BYTES_MAX;
 /** One encoded row: what the protocol admits. */
 export const RECORD_PAYLOAD_BYTES_MAX: number = ROW_BYTES_MAX;
+/** What a keyed record says of the request that wrote it (format). */
+export const REQUEST_KEY_BYTES = 24;
 /** The largest record: what a block of its own and a journal frame must be able to hold. */
-export const RECORD_BYTES_MAX: number = RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX + RECORD_PAYLOAD_BYTES_MAX;
+export const RECORD_BYTES_MAX: number =
+  RECORD_HEADER_BYTES + RECORD_KEY_BYTES_MAX + REQUEST_KEY_BYTES + RECORD_PAYLOAD_BYTES_MAX;
 /** Group ids that records may carry: 12 bits of a block key and of an index entry, 0 is ours. */
 export const RECORD_GROUP_MAX: number = GROUPS_MAX;
 /** LSNs of one partition: the index entry has 39 bits; at a million writes a second, six years (format). */
@@ -60,6 +65,20 @@ export const WRITE_QUEUE_BYTES_MAX: number = 40 * 1024 * 1024;
 export const SPACE_RETRY_MICROS = 1_000_000;
 /** Journal held before a flush begins although the write buffer has room: single small rows take 4 KiB each in it. */
 export const JOURNAL_BYTES_MAX: number = 256 * 1024 * 1024;
+
+/** A write may lie this far ahead of the node's clock: more than clocks of one fleet differ by. */
+export const EVENT_TIME_FUTURE_MICROS_MAX: number = 5 * 60 * 1_000_000;
+
+/** Requests' rows remembered in each partition, so that a repeat is not applied again. */
+export const IDEMPOTENCY_ENTRIES_MAX = 1024;
+/** Clients of a partition whose forgotten rows are still known as such: a repeat of one is refused, not applied. */
+export const IDEMPOTENCY_CLIENTS_MAX = 64;
+/** First size of a partition's window: most partitions see few keyed rows at a time. */
+export const IDEMPOTENCY_ENTRIES_MIN = 16;
+/** Slots of the table of pending versions at first: 24 KiB, of which half is used. */
+export const PENDING_SLOTS_MIN = 1024;
+/** A table that has grown beyond this is let go when it is empty: clearing it would be a pause. */
+export const PENDING_SLOTS_KEPT_MAX: number = 64 * 1024;
 
 // Flush and recovery
 

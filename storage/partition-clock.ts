@@ -5,6 +5,7 @@
  *     `observe` for every version it finds before the first `advance`.
  * I2  A commit time never runs backwards, even when the node's clock does; it then leads the clock
  *     by one microsecond a version until the clock has caught up.
+ * I3  After `raise(T)` every commit time given out is above T, and none given out before is.
  */
 import { strict as assert } from 'node:assert';
 import { LSN_MAX } from './limits.ts';
@@ -39,6 +40,15 @@ export class PartitionClock {
 
   commitTimeMicros(localPartition: number): number {
     return this.commitTimes[localPartition] as number;
+  }
+
+  /** Closes all that was numbered: answers the least commit time that `atLeastMicros` and no commit time so far exceed. */
+  raise(atLeastMicros: number): number {
+    const { commitTimes } = this;
+    let highest = atLeastMicros;
+    for (const commitTime of commitTimes) if (commitTime > highest) highest = commitTime;
+    commitTimes.fill(highest);
+    return highest;
   }
 
   observe(localPartition: number, lsn: number, commitTimeMicros: number): void {

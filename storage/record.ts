@@ -38,6 +38,7 @@ import {
   RECORD_GROUP_MAX,
   RECORD_HEADER_BYTES,
   RECORD_KEY_BYTES_MAX,
+  REQUEST_KEY_BYTES,
 } from './limits.ts';
 
 export const KIND_PUT = 1;
@@ -47,9 +48,6 @@ export const KIND_DELETE = 2;
 export const FLAG_HISTORY_ONLY = 1;
 /** A version that carries its request's idempotency key. */
 export const FLAG_KEYED = 2;
-/** What that takes, between key and payload. */
-export const REQUEST_KEY_BYTES = 24;
-
 const FLAGS_ALL: number = FLAG_HISTORY_ONLY | FLAG_KEYED;
 
 /** The smallest record: a header and a key of up to 8 bytes. */
@@ -71,6 +69,11 @@ export const RECORD_COMMIT_TIME_AT = 32;
 export const RECORD_EXPIRY_AT = 40;
 export const RECORD_KEY_BYTES_AT = 44;
 export const RECORD_RESERVED_AT = 46;
+
+/** Offsets in a keyed record's request key, behind the client id of 8 bytes. */
+export const REQUEST_SEQUENCE_AT = 8;
+export const REQUEST_ORDINAL_AT = 16;
+export const REQUEST_RESULT_AT = 20;
 
 const TWO_POW_32 = 4294967296;
 /** High words of safe integers lie in (-2^21, 2^21), or at -2^21 with a low word above 0. */
@@ -180,6 +183,23 @@ export function recordRequestKeyOffset(view: DataView, offset: number): number {
 /** Where the payload starts; it ends where the record ends. */
 export function recordPayloadOffset(view: DataView, offset: number): number {
   return recordRequestKeyOffset(view, offset) + requestKeyBytesOf(readRecordFlags(view, offset));
+}
+
+/** Writes what a keyed record says of its request, at `recordRequestKeyOffset`. */
+export function writeRequestKey(
+  view: DataView,
+  at: number,
+  clientIdLo: number,
+  clientIdHi: number,
+  sequence: number,
+  ordinal: number,
+  result: number,
+): void {
+  view.setUint32(at, clientIdLo, true);
+  view.setUint32(at + 4, clientIdHi, true);
+  writeSafeInteger(view, at + 8, sequence);
+  view.setUint32(at + REQUEST_ORDINAL_AT, ordinal, true);
+  view.setUint32(at + REQUEST_RESULT_AT, result, true);
 }
 
 /** Writes a safe integer as i64 (or u64, when not negative). */

@@ -36,6 +36,7 @@ import { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoin
 import { type CompactionState, decodeCompactionState } from './compaction-state.ts';
 import type { Damage } from './damage.ts';
 import type { Disk } from './environment.ts';
+import type { IdempotencyWindows } from './idempotency-windows.ts';
 import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
 import { readIndexCheckpoint } from './index-checkpoint-reader.ts';
 import { compareIndexes, hasUnplaced } from './index-compare.ts';
@@ -77,6 +78,8 @@ export interface RecoveryOptions {
   readonly openStore: (readAhead: boolean) => BlockStore;
   readonly chunks: BufferChunks;
   readonly partitionClock: PartitionClock;
+  /** Takes note of keyed records. */
+  readonly windows: IdempotencyWindows;
   readonly damage: Damage;
   /** Builds the index a second time, from all blocks, and compares: slow, for tests and for finding mistakes. */
   readonly verifies: boolean;
@@ -188,6 +191,7 @@ export class Recovery {
       this.index = this.emptyIndex();
       return false;
     }
+    if (loaded.idempotency.length > 0) this.options.windows.decode(loaded.idempotency);
     const replay = this.blockReplay(this.index, found, this.options.damage);
     if (!(await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter))) return false;
     this.loaded = loaded.header;
@@ -240,13 +244,14 @@ export class Recovery {
   }
 
   private blockReplay(index: IndexTable, found: Recovered, damage: Damage): BlockReplay {
-    const { shardIndex, shardCount, partitionClock, pause, onProgress } = this.options;
+    const { shardIndex, shardCount, partitionClock, windows, pause, onProgress } = this.options;
     return new BlockReplay({
       shardIndex,
       shardCount,
       store: this.store,
       index,
       partitionClock,
+      windows,
       compaction: found.compaction,
       directory: found.directory,
       damage,
@@ -286,8 +291,9 @@ export class Recovery {
   }
 
   private observe(localPartition: number, view: DataView, at: number): void {
-    const { partitionClock } = this.options;
+    const { partitionClock, windows } = this.options;
     partitionClock.observe(localPartition, readRecordLsn(view, at), readRecordCommitTime(view, at));
+    windows.observe(localPartition, view, at);
   }
 
   private emptyIndex(): IndexTable {

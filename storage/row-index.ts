@@ -6,24 +6,27 @@
  * I1  The outcome does not depend on the order in which versions are applied.
  * I2  Keys are told apart by 96 hash bits, the 64 of the digest and 32 of a second hash, without reading the row.
  *     Among 10^9 keys of a shard two share all 96 with a probability of 6 × 10^-12.
+ * I3  A history-only version never enters the index: no lookup sees it, and it makes no key known.
  */
 import { xxh64 } from '../protocol/index.ts';
 import type { Arena } from './arena.ts';
 import { expiryHoursOf } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
 import {
+  FLAG_HISTORY_ONLY,
   KIND_DELETE,
   readRecordDigestHi,
   readRecordDigestLo,
   readRecordEventTime,
   readRecordExpirySeconds,
+  readRecordFlags,
   readRecordGroup,
   readRecordKeyBytes,
   readRecordKind,
   readRecordLsn,
   recordKeyOffset,
 } from './record.ts';
-import { RESULT_APPLIED, RESULT_SUPERSEDED } from './write-request.ts';
+import { RESULT_APPLIED, RESULT_HISTORY, RESULT_SUPERSEDED } from './write-request.ts';
 
 /** Set apart from the cluster's digest seed, so that keys which share a digest do not share this one. */
 const SECOND_SEED_LO = 0x9e3779b9;
@@ -31,7 +34,16 @@ const SECOND_SEED_HI = 0x7f4a7c15;
 
 const secondHash = new Uint32Array(2);
 
-/** Points the key's entry at this version if it is the newest: answers RESULT_APPLIED or RESULT_SUPERSEDED. */
+/** The 32 bits that tell apart keys which share their digest. */
+export function secondHashOf(bytes: Uint8Array, keyAt: number, keyBytes: number): number {
+  xxh64(bytes, keyAt, keyBytes, SECOND_SEED_LO, SECOND_SEED_HI, secondHash, 0);
+  return secondHash[0] as number;
+}
+
+/**
+ * Points the key's entry at this version if it is the newest: answers RESULT_APPLIED or RESULT_SUPERSEDED; or
+ * RESULT_HISTORY for a version that is history only.
+ */
 export function applyRecord(
   index: IndexTable,
   localPartition: number,
@@ -42,12 +54,12 @@ export function applyRecord(
   offsetInBlock: number,
 ): number {
   const { view } = arena;
+  if ((readRecordFlags(view, recordOffset) & FLAG_HISTORY_ONLY) !== 0) return RESULT_HISTORY;
   const digestLo = readRecordDigestLo(view, recordOffset);
   const digestHi = readRecordDigestHi(view, recordOffset);
   const group = readRecordGroup(view, recordOffset);
   const keyBytes = readRecordKeyBytes(view, recordOffset);
-  xxh64(arena.bytes, recordKeyOffset(recordOffset), keyBytes, SECOND_SEED_LO, SECOND_SEED_HI, secondHash, 0);
-  const hash2 = secondHash[0] as number;
+  const hash2 = secondHashOf(arena.bytes, recordKeyOffset(recordOffset), keyBytes);
   const eventTimeMicros = readRecordEventTime(view, recordOffset);
   const lsn = readRecordLsn(view, recordOffset);
 

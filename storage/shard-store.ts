@@ -25,14 +25,18 @@ import { DamageWatch } from './damage-watch.ts';
 import type { Clock, Disk, Random } from './environment.ts';
 import { Flush } from './flush.ts';
 import { FlushCycle } from './flush-cycle.ts';
-import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
+import type { GroupPolicies } from './group-policy.ts';
+import { IdempotencyWindows } from './idempotency-windows.ts';
+import { type IndexCheckpointHeader, SECTION_IDEMPOTENCY } from './index-checkpoint-format.ts';
 import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
 import type { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { PartitionClock } from './partition-clock.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
+import { ReadPoint } from './read-point.ts';
 import { Recovery, type RecoveryOptions, type RecoveryProgress } from './recovery.ts';
 import { SpaceGuard, spaceReserveBytes } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
@@ -54,6 +58,7 @@ export interface ShardStoreOptions {
   readonly writeBufferBytes: number;
   /** DRAM for blocks. */
   readonly cacheBytes: number;
+  readonly policies: GroupPolicies;
   /** DRAM for the index: beyond it new keys are refused with MEMORY_FULL. 0, the default: no limit. */
   readonly indexBytesMax?: number;
   /** A monotonic clock in µs, fine enough to tell a read of memory from one of the device. Without it no read counts as slow. */
@@ -120,10 +125,18 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
   const damage = new Damage(options.onDamage);
   const partitionClock = new PartitionClock(localPartitionCount);
+  const windows = new IdempotencyWindows(localPartitionCount);
   const buffer = new WriteBuffer(localPartitionCount);
   const pause = pauseOf(options);
   const openStore = storeOpener(options, guard);
-  const recovery = recoveryOf(options, { localPartitionCount, openStore, chunks, partitionClock, damage });
+  const recovery = recoveryOf(options, {
+    localPartitionCount,
+    openStore,
+    chunks,
+    partitionClock,
+    windows,
+    damage,
+  });
   try {
     const { checkpoint, numbers, directory: levelZero } = await recovery.restore();
     const journal = await openJournal({
@@ -135,6 +148,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
     });
     await recovery.complete(buffer);
+    windows.settle();
     const { index, store } = recovery;
     const flush = new Flush({
       shardCount,
@@ -157,6 +171,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       chunks,
       index,
       partitionClock,
+      windows,
       journal,
       flush,
       numbers,
@@ -181,6 +196,7 @@ interface Parts {
   readonly chunks: BufferChunks;
   readonly index: IndexTable;
   readonly partitionClock: PartitionClock;
+  readonly windows: IdempotencyWindows;
   readonly journal: Journal;
   readonly flush: Flush;
   readonly numbers: BlockNumbers;
@@ -199,6 +215,7 @@ export class ShardStore {
   private readonly cache: BlockCache;
   private readonly reads: ReadPath;
   private readonly writes: WritePath;
+  private readonly readPoint: ReadPoint;
   private readonly cycle: FlushCycle;
   private readonly indexCheckpoints: IndexCheckpoints;
   private versions: number;
@@ -219,13 +236,26 @@ export class ShardStore {
       read: (keyHi, keyLo) => this.blocks.read(keyHi, keyLo),
     });
     this.reads = new ReadPath({ shardCount, arenas, chunks, cache: this.cache, blocks: this.blocks, index });
+    const budget = new MemoryBudget({
+      indexBytesMax: options.indexBytesMax || Number.POSITIVE_INFINITY,
+      index,
+      pendingBytes: () => this.writes.pendingBytes,
+    });
     this.writes = new WritePath({
       shardCount,
+      localPartitionCount: parts.localPartitionCount,
       chunks,
+      arenas,
       index,
       partitionClock,
+      windows: parts.windows,
       clock,
       journal,
+      policies: options.policies,
+      mayInsert: () => budget.mayInsert(),
+      readBases: (group, keys, nowSeconds, batch, done) =>
+        this.readCold(group, keys, nowSeconds, batch, done),
+      delay: options.delay,
       schedule,
       activeBuffer: () => this.cycle.active,
       onApplied: (records) => {
@@ -241,7 +271,10 @@ export class ShardStore {
       journal,
       buffer: parts.buffer,
       appliedPosition: () => this.writes.appliedPosition,
-      onFlushed: () => this.indexCheckpoints.consider(),
+      onFlushed: () => {
+        this.writes.retry();
+        this.indexCheckpoints.consider();
+      },
       onFatal: (error) => this.fail(error),
     });
     this.indexCheckpoints = new IndexCheckpoints({
@@ -250,17 +283,20 @@ export class ShardStore {
       localPartitionCount: parts.localPartitionCount,
       index,
       settled: () => this.settledNumbers(),
-      values: () => [],
+      values: () => [{ kind: SECTION_IDEMPOTENCY, bytes: this.writes.encodeWindows() }],
       loaded: parts.indexCheckpoint,
       onFailed: (error) => options.onNotice?.(`no index checkpoint was written: ${error.message}`),
     });
+    this.readPoint = new ReadPoint({ store, clock, partitionClock, settled: () => this.writes.settled() });
     // The journal's tail may have filled the buffer that it was replayed into.
     this.cycle.consider();
   }
 
   /**
-   * Writes the request's rows. `done(null)` follows when they are durable and visible; `done(error)` when it is not
-   * known whether they are. Throws when nothing was written: SHUTTING_DOWN, OVERLOADED, STORAGE_FULL.
+   * Writes the request's rows, those that are not refused one by one. `done(null)` follows when they are visible and, unless
+   * the group's durability is 'memory', durable; `done(error)` when it is not known whether they are, or, STORAGE_FULL and
+   * BLOCK_CORRUPT, when they are not. Throws when nothing was written: SHUTTING_DOWN, OVERLOADED, STORAGE_FULL,
+   * GROUP_NOT_FOUND, BLOCK_CORRUPT.
    */
   write(request: WriteRequest, done: (error: StorageError | null) => void): void {
     if (this.cycle.isOverfull) {
@@ -325,6 +361,26 @@ export class ShardStore {
   /** True while so many reads wait for the device that no more should be taken on. */
   get readPressure(): boolean {
     return this.blocks.isBusy;
+  }
+
+  /**
+   * Closes a read point: answers a commit time up to which reads always see the same versions, `atLeastMicros` or later.
+   * Rejects when the shard fails.
+   */
+  async closeReadPoint(atLeastMicros: number = 0): Promise<number> {
+    if (this.isClosing)
+      throw new StorageError('SHUTTING_DOWN', 'no read point is closed: the shard is closing');
+    try {
+      return await this.readPoint.close(atLeastMicros);
+    } catch (error) {
+      if (error instanceof StorageError) this.fail(error);
+      throw error;
+    }
+  }
+
+  /** Throws READ_POINT_INVALID for a read point that this shard has not closed. */
+  assertReadPoint(readPointMicros: number): void {
+    this.readPoint.assertClosed(readPointMicros);
   }
 
   /** For a scan: the versions that blocks up to `flushNumber` do not hold. Copied. */
@@ -396,6 +452,7 @@ export class ShardStore {
     this.isClosing = true;
     this.parts.guard.close();
     await this.writes.drain();
+    await this.readPoint.idle();
     await this.flush();
     await this.indexCheckpoints.writeLast();
     await this.indexCheckpoints.stop();
@@ -440,7 +497,10 @@ function pauseOf(options: ShardStoreOptions): () => Promise<void> {
 
 function recoveryOf(
   options: ShardStoreOptions,
-  parts: Pick<RecoveryOptions, 'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'damage'>,
+  parts: Pick<
+    RecoveryOptions,
+    'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'windows' | 'damage'
+  >,
 ): Recovery {
   const { shardIndex, shardCount, disk, directory, verifies = false } = options;
   return new Recovery({

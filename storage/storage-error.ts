@@ -8,6 +8,7 @@ import { ERROR_CODES, type ErrorCodeName } from '../protocol/index.ts';
 
 export type StorageErrorCode = Extract<
   ErrorCodeName,
+  | 'GROUP_NOT_FOUND'
   | 'BATCH_TOO_LARGE'
   | 'KEY_TOO_LARGE'
   | 'ROW_TOO_LARGE'

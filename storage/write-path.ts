@@ -2,57 +2,68 @@
  * From a request to a durable, visible row: records are laid into the write buffer, group-committed to the
  * journal, and only then applied to the index and acknowledged.
  *
- *   write ──▶ open group ──▶ commit in flight ──▶ apply: index, write buffer ──▶ done
- *              fills while      one at a time        in commit order
+ *   write ──▶ decide, lay down ──▶ open group ──▶ commit in flight ──▶ apply: index, write buffer ──▶ done
+ *              record-writer.ts     fills while      one at a time        in commit order
  *
- * I1  Nothing is visible or acknowledged before the journal reports it durable.
- * I2  Rows are applied in the order of their LSNs, so `results` say what a reader will see.
- * I3  At most WRITE_QUEUE_BYTES_MAX wait for the journal; a request that would exceed it is refused OVERLOADED,
- *     and the store's `pressure` asks callers to hold back well before.
+ * I1  Nothing is visible or acknowledged before the journal reports it durable. Immediate rows, of feature groups with
+ *     durability 'memory', are the exception: they are visible at once, acknowledged at the end of the turn, and
+ *     journalled by the commits that follow.
+ * I2  Rows are applied in the order of their LSNs within a feature group, so `results` say what a reader will see.
+ * I3  At most WRITE_QUEUE_BYTES_MAX wait; a request that would exceed it is refused OVERLOADED, and the store's `pressure`
+ *     asks callers to hold back well before.
  * I4  After a journal error no write is ever acknowledged again: what waits is refused as indeterminate, and
  *     `onFatal` stops the shard.
+ * I5  An answer leaves when its own rows are durable, and everything that its decisions saw: groups are committed in
+ *     order, so it waits for the last group there was when it was decided.
+ * I6  When a full device refuses a group, all that waits is refused with it, since later groups were decided by it; only
+ *     immediate rows stay, which were acknowledged: they are tried again until there is room.
  *
- * When to flush is the caller's business (`onApplied`).
+ * When to flush is the caller's business (`onApplied`). A flush may move immediate rows into blocks before the journal has
+ * them; then both have them, which recovery and compaction take for the one version that they are.
  */
 import { strict as assert } from 'node:assert';
-import type { Arena } from './arena.ts';
+import type { ArenaTable } from './arena.ts';
 import type { BufferChunks } from './buffer-chunks.ts';
-import { placeOf } from './buffer-chunks.ts';
 import type { Clock } from './environment.ts';
-import { WHERE_BUFFER } from './index-entry.ts';
+import type { GroupPolicies, GroupPolicy } from './group-policy.ts';
+import type { IdempotencyWindows } from './idempotency-windows.ts';
 import type { IndexTable } from './index-table.ts';
-import { IndexTouch } from './index-touch.ts';
 import type { Journal } from './journal.ts';
-import { SPACE_RETRY_MICROS, WRITE_GROUP_BYTES_MAX, WRITE_QUEUE_BYTES_MAX } from './limits.ts';
+import { LSN_MAX, PARTITION_MASK, SPACE_RETRY_MICROS, WRITE_QUEUE_BYTES_MAX } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
-import {
-  readRecordDigestLo,
-  readRecordGroup,
-  recordBytesOf,
-  recordKeyOffset,
-  writeRecordHeader,
-} from './record.ts';
-import { applyRecord } from './row-index.ts';
+import { PendingVersions } from './pending-versions.ts';
+import type { ReadBatch } from './read-batch.ts';
+import { FLAG_KEYED, readRecordDigestLo, readRecordFlags, readRecordLsn } from './record.ts';
+import { RecordApplier } from './record-applier.ts';
+import { RecordWriter } from './record-writer.ts';
 import { StorageError } from './storage-error.ts';
 import type { WriteBuffer } from './write-buffer.ts';
-import { type PendingWrite, WriteGroup } from './write-group.ts';
+import { type ReadBases, WriteDeferral, type WriteDone } from './write-deferral.ts';
+import type { PendingWrite, WriteGroup } from './write-group.ts';
+import { WriteQueue } from './write-queue.ts';
 import type { WriteRequest } from './write-request.ts';
-
-const PARTITION_MASK = 4095;
-const EXPIRY_SECONDS_MAX = 2 ** 32 - 1;
 
 export interface WritePathOptions {
   readonly shardCount: number;
+  readonly localPartitionCount: number;
   readonly chunks: BufferChunks;
+  readonly arenas: ArenaTable;
   readonly index: IndexTable;
   readonly partitionClock: PartitionClock;
+  readonly windows: IdempotencyWindows;
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly policies: GroupPolicies;
+  /** False: memory is short, and keys that the index does not know are refused MEMORY_FULL. */
+  readonly mayInsert: (group: number) => boolean;
+  readonly readBases: ReadBases;
+  /** Resolves after so many milliseconds. */
+  readonly delay: (ms: number) => Promise<void>;
   /** Runs a function at the end of this turn of the event loop. */
   readonly schedule: (run: () => void) => void;
-  /** The generation that durable records go to now. */
+  /** The generation that visible records go to now. */
   readonly activeBuffer: () => WriteBuffer;
-  /** After each group has been applied: how many records it had. */
+  /** After records have been applied: how many. */
   readonly onApplied: (records: number) => void;
   readonly onFatal: (error: StorageError) => void;
 }
@@ -61,42 +72,101 @@ export class WritePath {
   /** Journal position below which every record has been applied. */
   appliedPosition: number;
   private readonly options: WritePathOptions;
-  private readonly touch: IndexTouch;
-  private readonly queue: WriteGroup[] = [];
-  private inFlight: WriteGroup | undefined;
-  private queuedBytes = 0;
+  private readonly queue: WriteQueue;
+  private readonly pending: PendingVersions;
+  private readonly applier: RecordApplier;
+  private readonly records: RecordWriter;
+  private readonly deferral: WriteDeferral;
+  /** To be answered at the end of the turn: they wait for nothing. */
+  private readonly answerable: PendingWrite[] = [];
   private isScheduled = false;
   private spaceTriedAtMicros = 0;
   private isClosing = false;
   private failure: StorageError | undefined;
-  private drained: (() => void) | undefined;
+  /** Called whenever something has left the queue. */
+  private readonly watchers: (() => void)[] = [];
 
   constructor(options: WritePathOptions) {
     this.options = options;
-    this.touch = new IndexTouch(options.index, options.shardCount);
+    const { chunks, index, shardCount, clock, readBases } = options;
+    this.queue = new WriteQueue(chunks);
+    this.pending = new PendingVersions(this.queue, chunks);
+    this.applier = new RecordApplier(index, shardCount, options.activeBuffer);
+    const { queue, pending, applier } = this;
+    this.records = new RecordWriter({ ...options, queue, pending, applier });
+    this.deferral = new WriteDeferral({
+      readBases,
+      needsRecords: (request) => this.records.needsRecords(request, clock.nowMicros()),
+      nowSeconds: () => Math.floor(clock.nowMicros() / 1e6),
+      lay: (request, done, bases) => this.lay(request, done, bases),
+    });
     this.appliedPosition = options.journal.nextPosition;
   }
 
-  /** Bytes accepted and not yet applied. */
+  /** Bytes accepted and not yet durable. */
   get pendingBytes(): number {
-    return this.queuedBytes;
+    return this.queue.bytes + this.deferral.bytes;
   }
 
-  write(request: WriteRequest, done: (error: StorageError | null) => void): void {
+  /**
+   * Lays the request's rows down; `done` follows in a later turn, when `results` and `lsns` have been filled. Throws when
+   * nothing comes of it.
+   */
+  write(request: WriteRequest, done: WriteDone): void {
     this.refuseIfUnable(request);
-    const nowMicros = this.options.clock.nowMicros();
-    const write: PendingWrite = { request, done, refusal: undefined };
-    for (let row = 0; row < request.count; row++) this.layDown(write, row, nowMicros);
-    this.scheduleCommit();
+    if (request.merge === null && request.ifVersions === null) this.lay(request, done, null);
+    else this.deferral.submit(request, done);
   }
 
-  /** Resolves when everything accepted has been applied; nothing more is accepted. */
-  drain(): Promise<void> {
+  /** Resolves when everything laid down before is durable and applied. Rejects when the shard fails. */
+  async settled(): Promise<void> {
+    const { last } = this.queue;
+    if (last !== undefined) {
+      while (this.failure === undefined && this.queue.holds(last.number)) await this.change();
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Resolves when everything accepted has been answered; nothing more is accepted. */
+  async drain(): Promise<void> {
     this.isClosing = true;
-    if (this.inFlight === undefined && this.queue.length === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.drained = resolve;
+    this.startCommit();
+    while (!this.isIdle) await this.change();
+  }
+
+  /** There may be room again for immediate rows that a full device has refused. */
+  retry(): void {
+    if (!this.isClosing && this.queue.isStalled) this.startCommit();
+  }
+
+  /**
+   * The idempotency windows as bytes, without rows that only wait for the journal: a crash may yet undo them. Immediate
+   * rows are in: they count as written.
+   */
+  encodeWindows(): Uint8Array {
+    const waiting = new Set<number>();
+    this.queue.visitUnapplied((view, at) => {
+      if ((readRecordFlags(view, at) & FLAG_KEYED) === 0) return;
+      waiting.add(this.localPartition(view, at) * (LSN_MAX + 1) + readRecordLsn(view, at));
     });
+    return this.options.windows.encode((localPartition, lsn) =>
+      waiting.has(localPartition * (LSN_MAX + 1) + lsn),
+    );
+  }
+
+  private get isIdle(): boolean {
+    if (this.failure !== undefined) return true;
+    // Immediate rows that a full device keeps from the journal wait for no one here: the last flush takes them.
+    const isQueueIdle = this.queue.isEmpty || this.queue.isStalled;
+    return isQueueIdle && this.deferral.isEmpty && this.answerable.length === 0;
+  }
+
+  private change(): Promise<void> {
+    return new Promise((resolve) => this.watchers.push(resolve));
+  }
+
+  private announce(): void {
+    for (const watcher of this.watchers.splice(0)) watcher();
   }
 
   private refuseIfUnable(request: WriteRequest): void {
@@ -109,10 +179,10 @@ export class WritePath {
       this.retrySpace(clock.nowMicros());
       throw new StorageError('STORAGE_FULL', `write refused: no room for the journal: ${spaceError.message}`);
     }
-    if (this.queuedBytes >= WRITE_QUEUE_BYTES_MAX) {
+    if (this.pendingBytes >= WRITE_QUEUE_BYTES_MAX) {
       throw new StorageError(
         'OVERLOADED',
-        `write refused: ${this.queuedBytes} bytes wait for the journal, ${WRITE_QUEUE_BYTES_MAX} are allowed`,
+        `write refused: ${this.pendingBytes} bytes wait for the journal, ${WRITE_QUEUE_BYTES_MAX} are allowed`,
       );
     }
   }
@@ -122,200 +192,124 @@ export class WritePath {
     if (Math.abs(nowMicros - this.spaceTriedAtMicros) < SPACE_RETRY_MICROS) return;
     this.spaceTriedAtMicros = nowMicros;
     this.options.journal.retrySpace();
+    this.retry();
   }
 
-  /** Numbers one row and writes its record into the write buffer, where the journal will take it from. */
-  private layDown(write: PendingWrite, row: number, nowMicros: number): void {
-    const { request } = write;
-    const { keys, payloadOffsets } = request;
-    const keyAt = keys.offsets[row] as number;
-    const keyBytes = (keys.offsets[row + 1] as number) - keyAt;
-    const payloadAt = payloadOffsets === null ? 0 : (payloadOffsets[row] as number);
-    const payloadBytes = payloadOffsets === null ? 0 : (payloadOffsets[row + 1] as number) - payloadAt;
-    const recordBytes = recordBytesOf(keyBytes, payloadBytes);
-    const group = this.openGroup(recordBytes);
-    const chunk = this.options.chunks.reserve(recordBytes);
-    const offset = chunk.usedBytes - recordBytes;
-
-    const digestLo = keys.digests[2 * row] as number;
-    const localPartition = ((digestLo & PARTITION_MASK) / this.options.shardCount) | 0;
-    const lsn = this.options.partitionClock.advance(localPartition, nowMicros);
-    const eventTimeMicros = request.eventTimes[row] as number;
-    const { bytes, view } = chunk.arena;
-    writeRecordHeader(
-      view,
-      offset,
-      recordBytes,
-      request.group,
-      request.kind,
-      digestLo,
-      keys.digests[2 * row + 1] as number,
-      eventTimeMicros,
-      lsn,
-      this.options.partitionClock.commitTimeMicros(localPartition),
-      expirySecondsOf(eventTimeMicros, request.ttlSeconds),
-      keyBytes,
-    );
-    const payloadStart = offset + recordBytes - payloadBytes;
-    copyPadded(keys.bytes, keyAt, keyBytes, bytes, recordKeyOffset(offset), payloadStart);
-    if (payloadBytes > 0) copyBytes(request.payload, payloadAt, payloadBytes, bytes, payloadStart);
-    request.lsns[row] = lsn;
-    group.add(write, row, chunk, recordBytes);
-    this.queuedBytes += recordBytes;
+  private policyOf(group: number): GroupPolicy {
+    const policy = this.options.policies.policyOf(group);
+    if (policy === undefined)
+      throw new StorageError('GROUP_NOT_FOUND', `write refused: there is no group ${group}`);
+    return policy;
   }
 
-  private openGroup(recordBytes: number): WriteGroup {
-    const last = this.queue[this.queue.length - 1];
-    if (last !== undefined && last.bytes + recordBytes <= WRITE_GROUP_BYTES_MAX) return last;
-    const group = new WriteGroup();
-    this.queue.push(group);
-    return group;
+  private lay(request: WriteRequest, done: WriteDone, bases: ReadBatch | null): void {
+    const policy = this.policyOf(request.group);
+    // Rows that wait from when the group's durability was 'journal' are applied first: these go behind them.
+    const isImmediate = policy.durability === 'memory' && !this.queue.holdsUnapplied(request.group);
+    const write: PendingWrite = {
+      request,
+      done,
+      isImmediate,
+      rowsLaid: 0,
+      isPartlyWritten: false,
+      hasSeenPending: false,
+      refusal: undefined,
+    };
+    this.records.lay(write, policy, bases, this.options.clock.nowMicros());
+    const { last } = this.queue;
+    const waits = last !== undefined && !isImmediate && (write.rowsLaid > 0 || write.hasSeenPending);
+    if (waits) last.waiters.push(write);
+    else this.answerable.push(write);
+    this.scheduleTurnEnd();
   }
 
   /** A commit begins at the end of the turn, so that all requests of one turn share it. */
-  private scheduleCommit(): void {
-    if (this.inFlight !== undefined || this.isScheduled) return;
+  private scheduleTurnEnd(): void {
+    if (this.isScheduled || (this.queue.isCommitting && this.answerable.length === 0)) return;
     this.isScheduled = true;
     this.options.schedule(() => {
       this.isScheduled = false;
       this.startCommit();
+      this.answer();
     });
   }
 
+  private answer(): void {
+    if (this.answerable.length === 0) return;
+    const writes = this.answerable.splice(0);
+    let applied = 0;
+    for (const { isImmediate, rowsLaid } of writes) if (isImmediate) applied += rowsLaid;
+    if (applied > 0) this.options.onApplied(applied);
+    for (const { done } of writes) done(this.failure ?? null);
+    this.announce();
+  }
+
   private startCommit(): void {
-    if (this.inFlight !== undefined || this.failure !== undefined) return;
-    const group = this.queue.shift();
+    if (this.queue.isCommitting || this.failure !== undefined) return;
+    const group = this.queue.start();
     if (group === undefined) return;
-    this.inFlight = group;
     this.options.journal.commit(group.parts(), group.bytes, group.recordCount, (error) => {
       if (error === null) this.committed(group);
-      else if (error instanceof StorageError && error.code === 'STORAGE_FULL') this.refuse(group, error);
+      else if (error instanceof StorageError && error.code === 'STORAGE_FULL') this.refuse(error);
       else this.fail(error);
     });
   }
 
   private committed(group: WriteGroup): void {
     const endPosition = this.options.journal.nextPosition;
-    this.inFlight = undefined;
+    this.queue.finish();
+    this.pending.committed();
     // The next commit writes while this group is applied.
     this.startCommit();
-    this.apply(group);
+    this.applier.applyGroup(group);
     this.appliedPosition = endPosition;
-    this.queuedBytes -= group.bytes;
-    this.options.onApplied(group.recordCount);
-    this.finish(group);
+    this.options.onApplied(group.recordCount - group.immediateCount);
+    for (const { write } of group.slices) write.isPartlyWritten = true;
+    for (const { done, refusal } of group.waiters) done(refusal ?? null);
+    this.announce();
   }
 
-  private apply(group: WriteGroup): void {
-    const buffer = this.options.activeBuffer();
-    let sliceIndex = 0;
-    let slice = group.slices[0];
-    let row = slice?.fromRow ?? 0;
-    for (const range of group.ranges) {
-      const { arena, slot } = range.chunk;
-      let touchedTo = range.from;
-      for (let at = range.from; at < range.to; at += arena.words[at >>> 2] as number) {
-        assert(slice !== undefined);
-        if (at === touchedTo) touchedTo = this.touch.touch(arena, at, range.to);
-        const result = this.applyOne(buffer, arena, slot, at);
-        slice.write.request.results[row] = result;
-        row += 1;
-        if (row === slice.toRow) {
-          sliceIndex += 1;
-          slice = group.slices[sliceIndex];
-          row = slice?.fromRow ?? 0;
-        }
-      }
+  /** There was no room: whoever waits is told so, and the memory given back. Tried again when there may be some. */
+  private refuse(error: StorageError): void {
+    const refused = this.queue.drop((chunk, at) => this.unremember(chunk.arena.view, at));
+    this.pending.clear();
+    for (const { slices } of refused) {
+      for (const { write } of slices) write.refusal ??= refusalOf(write, error);
     }
-    assert(slice === undefined);
+    for (const { waiters } of refused) {
+      for (const write of waiters) write.done(write.refusal ?? refusalOf(write, error));
+    }
+    if (!this.queue.isEmpty) void this.options.delay(SPACE_RETRY_MICROS / 1000).then(() => this.retry());
+    this.announce();
   }
 
-  private applyOne(buffer: WriteBuffer, arena: Arena, slot: number, offset: number): number {
-    const partition = readRecordDigestLo(arena.view, offset) & PARTITION_MASK;
-    const localPartition = (partition / this.options.shardCount) | 0;
-    const place = placeOf(slot, offset);
-    buffer.add(
-      localPartition,
-      readRecordGroup(arena.view, offset),
-      place,
-      arena.words[offset >>> 2] as number,
-    );
-    return applyRecord(this.options.index, localPartition, arena, offset, WHERE_BUFFER, place, 0);
+  /** A keyed row that was not written is not to be found by its repeat. */
+  private unremember(view: DataView, at: number): void {
+    if ((readRecordFlags(view, at) & FLAG_KEYED) === 0) return;
+    this.options.windows.of(this.localPartition(view, at)).remove(readRecordLsn(view, at));
   }
 
-  /** Nothing of the group was written: its writers are told so, and its memory is given back. */
-  private refuse(group: WriteGroup, error: StorageError): void {
-    this.inFlight = undefined;
-    this.queuedBytes -= group.bytes;
-    for (const { chunk, from, to } of group.ranges) {
-      for (let at = from; at < to; at += chunk.arena.words[at >>> 2] as number) {
-        this.options.chunks.release(placeOf(chunk.slot, at));
-      }
-    }
-    for (const { write, fromRow, toRow } of group.slices) {
-      const isWhole = fromRow === 0 && toRow === write.request.count;
-      write.refusal ??= isWhole ? error : partlyWritten(error);
-    }
-    this.finish(group);
-    this.startCommit();
-  }
-
-  /** Answers the requests whose last row this group held. */
-  private finish(group: WriteGroup): void {
-    for (const { write, toRow } of group.slices) {
-      if (toRow === write.request.count) write.done(write.refusal ?? null);
-    }
-    if (this.inFlight === undefined && this.queue.length === 0) this.drained?.();
+  private localPartition(view: DataView, at: number): number {
+    return ((readRecordDigestLo(view, at) & PARTITION_MASK) / this.options.shardCount) | 0;
   }
 
   /** Nobody knows what of the commit in flight is on disk: only a restart, which reads the journal, does. */
   private fail(cause: Error): void {
     const failure = new StorageError('INTERNAL', `journal write failed: ${cause.message}`, { cause });
     this.failure = failure;
-    const groups = this.inFlight === undefined ? this.queue : [this.inFlight, ...this.queue];
-    const refused = new Set<PendingWrite>();
-    for (const group of groups) for (const slice of group.slices) refused.add(slice.write);
-    this.queue.length = 0;
-    this.inFlight = undefined;
-    for (const write of refused) write.done(failure);
-    this.drained?.();
+    const groups = this.queue.abandon();
+    const deferred = this.deferral.abandon();
+    for (const { waiters } of groups) for (const { done } of waiters) done(failure);
+    for (const done of deferred) done(failure);
+    this.announce();
     this.options.onFatal(failure);
   }
 }
 
-/** Other rows of the request are, or will be, durable: a plain STORAGE_FULL would say that nothing was written. */
-function partlyWritten(error: StorageError): StorageError {
+/** When other rows of the request are durable, a plain STORAGE_FULL would say that nothing was written. */
+function refusalOf(write: PendingWrite, error: StorageError): StorageError {
+  if (!write.isPartlyWritten) return error;
   return new StorageError('INTERNAL', `some rows of the request were not written: ${error.message}`, {
     cause: error,
   });
-}
-
-function expirySecondsOf(eventTimeMicros: number, ttlSeconds: number): number {
-  if (ttlSeconds === 0) return 0;
-  const seconds = Math.floor(eventTimeMicros / 1e6) + ttlSeconds;
-  return Math.min(Math.max(seconds, 1), EXPIRY_SECONDS_MAX);
-}
-
-/** Copies the key and zeroes what is left up to `end`. A loop: keys are short, `set` on a subarray costs 50 ns. */
-function copyPadded(
-  from: Uint8Array,
-  fromAt: number,
-  count: number,
-  to: Uint8Array,
-  toAt: number,
-  end: number,
-): void {
-  for (let i = 0; i < count; i++) to[toAt + i] = from[fromAt + i] as number;
-  for (let at = toAt + count; at < end; at++) to[at] = 0;
-}
-
-/** Below this a byte loop beats the call into a native copy. */
-const NATIVE_COPY_BYTES_MIN = 128;
-
-function copyBytes(from: Uint8Array, fromAt: number, count: number, to: Uint8Array, toAt: number): void {
-  if (count < NATIVE_COPY_BYTES_MIN) {
-    for (let i = 0; i < count; i++) to[toAt + i] = from[fromAt + i] as number;
-  } else {
-    to.set(from.subarray(fromAt, fromAt + count), toAt);
-  }
 }

@@ -308,6 +308,22 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/version-merge.test.ts',
     why: 'its loops are held to a slow merge',
   },
+  'storage/newest-version.ts': {
+    by: 'storage/record-writer.test.ts',
+    why: 'conditions and patches are decided by it there',
+  },
+  'storage/record-applier.ts': {
+    by: 'storage/write-path.test.ts',
+    why: 'what is applied, and when, is seen there',
+  },
+  'storage/write-deferral.ts': {
+    by: 'storage/record-writer.test.ts',
+    why: 'requests wait there for cold bases',
+  },
+  'storage/write-queue.ts': {
+    by: 'storage/write-path.test.ts',
+    why: 'groups are opened, committed and refused there',
+  },
   'storage/write-group.ts': {
     by: 'storage/write-path.test.ts',
     why: 'groups are built by the write path',

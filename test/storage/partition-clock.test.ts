@@ -24,3 +24,15 @@ test('what recovery observed is never given again, in whatever order it was obse
   assert.equal(clock.advance(0, 10), 8);
   assert.equal(clock.commitTimeMicros(0), 1001);
 });
+
+test('raising closes every partition at one time, which is above all before it and below all after', () => {
+  const clock = new PartitionClock(3);
+  clock.observe(1, 4, 1000);
+  assert.equal(clock.raise(500), 1000);
+  assert.equal(clock.raise(2000), 2000);
+  for (let partition = 0; partition < 3; partition++) {
+    clock.advance(partition, 10);
+    assert.equal(clock.commitTimeMicros(partition), 2001);
+  }
+  assert.equal(clock.advance(1, 10), 6);
+});

@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { arenaOf } from '../../storage/arena.ts';
 import { WHERE_LEVEL_ZERO } from '../../storage/index-entry.ts';
 import { IndexTable } from '../../storage/index-table.ts';
-import { KIND_DELETE, KIND_PUT, writeRecordHeader } from '../../storage/record.ts';
+import { FLAG_HISTORY_ONLY, KIND_DELETE, KIND_PUT, writeRecordHeader } from '../../storage/record.ts';
 import { applyRecord } from '../../storage/row-index.ts';
-import { RESULT_APPLIED, RESULT_SUPERSEDED } from '../../storage/write-request.ts';
+import { RESULT_APPLIED, RESULT_HISTORY, RESULT_SUPERSEDED } from '../../storage/write-request.ts';
 
 const DIGEST_LO = 0x1234_5005;
 const DIGEST_HI = 0x8765_4321;
@@ -16,14 +16,29 @@ interface Version {
   readonly lsn: number;
   readonly kind?: number;
   readonly key?: string;
+  readonly flags?: number;
 }
 
 function apply(index: IndexTable, version: Version, block: number): number {
   const arena = arenaOf(new Uint8Array(64));
   const key = Buffer.from(version.key ?? 'k');
   const kind = version.kind ?? KIND_PUT;
-  const { eventTime, lsn } = version;
-  writeRecordHeader(arena.view, 0, 56, 1, kind, DIGEST_LO, DIGEST_HI, eventTime, lsn, 1, 0, key.length);
+  const { eventTime, lsn, flags } = version;
+  writeRecordHeader(
+    arena.view,
+    0,
+    56,
+    1,
+    kind,
+    DIGEST_LO,
+    DIGEST_HI,
+    eventTime,
+    lsn,
+    1,
+    0,
+    key.length,
+    flags,
+  );
   arena.bytes.set(key, 48);
   return applyRecord(index, 5, arena, 0, WHERE_LEVEL_ZERO, block, 48);
 }
@@ -65,4 +80,13 @@ test('two keys that share a digest have an entry each', () => {
   apply(index, { eventTime: 1, lsn: 1, key: 'one' }, 1);
   apply(index, { eventTime: 1, lsn: 2, key: 'two' }, 2);
   assert.equal(index.rowCount, 2);
+});
+
+test('a version that is history only leaves the index as it is', () => {
+  const index = new IndexTable({ partitionCount: 8 });
+  assert.equal(apply(index, { eventTime: 9, lsn: 1, flags: FLAG_HISTORY_ONLY }, 1), RESULT_HISTORY);
+  assert.equal(index.rowCount, 0);
+  apply(index, { eventTime: 5, lsn: 2 }, 2);
+  assert.equal(apply(index, { eventTime: 9, lsn: 3, flags: FLAG_HISTORY_ONLY }, 3), RESULT_HISTORY);
+  assert.equal(index.lsn(index.find(5, DIGEST_HI, DIGEST_LO, 1)), 2);
 });

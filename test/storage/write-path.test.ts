@@ -1,92 +1,18 @@
 /** The write path over a journal that the test holds: order of acknowledgement, bounds, and what a failure does. */
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
-import { ArenaTable } from '../../storage/arena.ts';
-import { BufferChunks } from '../../storage/buffer-chunks.ts';
-import { IndexTable } from '../../storage/index-table.ts';
-import type { Journal } from '../../storage/journal.ts';
+import type { GroupPolicies } from '../../storage/group-policy.ts';
 import { WRITE_QUEUE_BYTES_MAX } from '../../storage/limits.ts';
-import { PartitionClock } from '../../storage/partition-clock.ts';
-import { KIND_PUT } from '../../storage/record.ts';
 import { StorageError } from '../../storage/storage-error.ts';
-import { WriteBuffer } from '../../storage/write-buffer.ts';
-import { WritePath } from '../../storage/write-path.ts';
-import { UNCONDITIONAL, type WriteRequest } from '../../storage/write-request.ts';
-import { keyBatchOf } from '../support/shard.ts';
+import type { WriteRequest } from '../../storage/write-request.ts';
+import { KEEP_ALL } from '../support/shard.ts';
+import { writeRig as rig, writeRequest } from '../support/write-rig.ts';
 
-/** Keeps each commit until the test settles it. */
-class HeldJournal implements Journal {
-  nextPosition = 4096;
-  bytesHeld = 0;
-  spaceError: Error | null = null;
-  commits: { bytes: number; records: number; settle: (error: Error | null) => void }[] = [];
-
-  commit(
-    parts: readonly Uint8Array[],
-    bytes: number,
-    records: number,
-    done: (error: Error | null) => void,
-  ): void {
-    assert.equal(
-      parts.reduce((sum, part) => sum + part.length, 0),
-      bytes,
-    );
-    const settle = (error: Error | null): void => {
-      if (error === null) this.nextPosition += 4096;
-      done(error);
-    };
-    this.commits.push({ bytes, records, settle });
-  }
-
-  retries = 0;
-
-  retrySpace(): void {
-    this.retries += 1;
-  }
-
-  recycleBefore(): void {}
-  async close(): Promise<void> {}
-}
-
-function rig() {
-  const journal = new HeldJournal();
-  const scheduled: (() => void)[] = [];
-  const fatal: StorageError[] = [];
-  const buffer = new WriteBuffer(4096);
-  const index = new IndexTable({ partitionCount: 4096 });
-  const chunks = new BufferChunks(new ArenaTable(), 2 ** 25);
-  const path = new WritePath({
-    shardCount: 1,
-    chunks,
-    index,
-    partitionClock: new PartitionClock(4096),
-    clock: { nowMicros: () => 1_000_000 },
-    journal,
-    schedule: (run) => scheduled.push(run),
-    activeBuffer: () => buffer,
-    onApplied: () => {},
-    onFatal: (error) => fatal.push(error),
-  });
-  const endTurn = (): void => {
-    for (const run of scheduled.splice(0)) run();
-  };
-  return { journal, path, buffer, index, chunks, fatal, endTurn };
-}
+/** Header, key, payload. */
+const RECORD_BYTES = 48 + 8 + 8;
 
 function request(keys: readonly string[], payloadBytes = 8): WriteRequest {
-  return {
-    group: 1,
-    kind: KIND_PUT,
-    count: keys.length,
-    keys: keyBatchOf(keys),
-    eventTimes: new Float64Array(keys.length).fill(5),
-    ...UNCONDITIONAL,
-    ttlSeconds: 0,
-    payload: new Uint8Array(payloadBytes * keys.length),
-    payloadOffsets: Uint32Array.from({ length: keys.length + 1 }, (_value, i) => i * payloadBytes),
-    results: new Uint8Array(keys.length),
-    lsns: new Float64Array(keys.length),
-  };
+  return writeRequest(keys, { payloadBytes });
 }
 
 describe('write path', () => {
@@ -212,5 +138,140 @@ describe('write path', () => {
     journal.commits[0]?.settle(null);
     await drained;
     assert.equal(isDrained, true);
+  });
+
+  test('what a full device refuses is refused with all that waits behind it', () => {
+    const { journal, path, index, endTurn } = rig();
+    const answers: (string | undefined)[] = [];
+    path.write(request(['a']), (error) => answers.push(error?.code));
+    endTurn();
+    path.write(request(['b']), (error) => answers.push(error?.code));
+    endTurn();
+    journal.commits[0]?.settle(new StorageError('STORAGE_FULL', 'no room'));
+    assert.deepEqual(answers, ['STORAGE_FULL', 'STORAGE_FULL']);
+    assert.equal(path.pendingBytes, 0);
+    assert.equal(index.rowCount, 0);
+    endTurn();
+    assert.equal(journal.commits.length, 1);
+  });
+});
+
+/** Group 2 is acknowledged before it is durable. */
+const MEMORY_TWO: GroupPolicies = {
+  policyOf: (group) => {
+    const policy = KEEP_ALL.policyOf(group);
+    return policy && group === 2 ? { ...policy, durability: 'memory' } : policy;
+  },
+};
+
+describe('write path, durability memory', () => {
+  test('rows are visible at once, answered at the end of the turn, and journalled after it', () => {
+    const { journal, path, index, endTurn } = rig({ policies: MEMORY_TWO });
+    const done: string[] = [];
+    path.write(writeRequest(['a', 'b'], { group: 2 }), () => done.push('ab'));
+    assert.equal(index.rowCount, 2);
+    assert.equal(done.length, 0);
+    endTurn();
+    assert.deepEqual(done, ['ab']);
+    assert.equal(journal.commits[0]?.records, 2);
+    path.write(writeRequest(['c'], { group: 2 }), () => done.push('c'));
+    endTurn();
+    assert.deepEqual(done, ['ab', 'c'], 'while a commit is in flight');
+    journal.commits[0]?.settle(null);
+    assert.equal(journal.commits[1]?.records, 1);
+    assert.equal(index.rowCount, 3);
+  });
+
+  test('one commit takes rows of both durabilities, and each is applied once', () => {
+    const { journal, path, buffer, index, endTurn } = rig({ policies: MEMORY_TWO });
+    const done: string[] = [];
+    path.write(writeRequest(['a']), () => done.push('journal'));
+    path.write(writeRequest(['a'], { group: 2 }), () => done.push('memory'));
+    path.write(writeRequest(['b']), () => done.push('journal'));
+    endTurn();
+    assert.deepEqual(done, ['memory']);
+    assert.equal(buffer.count, 1);
+    journal.commits[0]?.settle(null);
+    assert.deepEqual(done, ['memory', 'journal', 'journal']);
+    assert.equal(buffer.count, 3);
+    assert.equal(index.rowCount, 3);
+  });
+
+  test('a full device drops no acknowledged row: it is tried again until there is room', async () => {
+    const { journal, path, index, delayed, endTurn } = rig({ policies: MEMORY_TWO });
+    const done: (string | undefined)[] = [];
+    path.write(writeRequest(['a']), (error) => done.push(error?.code));
+    path.write(writeRequest(['x', 'y'], { group: 2 }), (error) => done.push(error?.code));
+    path.write(writeRequest(['b']), (error) => done.push(error?.code));
+    endTurn();
+    assert.deepEqual(done, [undefined]);
+    const whole = journal.commits[0]!.body();
+    journal.commits[0]?.settle(new StorageError('STORAGE_FULL', 'no room'));
+    assert.deepEqual(done, [undefined, 'STORAGE_FULL', 'STORAGE_FULL']);
+    assert.equal(index.rowCount, 2);
+    assert.ok(path.pendingBytes > 0);
+    for (let retry = 1; retry < 3; retry++) {
+      delayed.shift()?.();
+      await Promise.resolve();
+      assert.equal(journal.commits[retry]?.records, 2);
+      const kept = journal.commits[retry]!.body();
+      assert.ok(kept.equals(whole.subarray(RECORD_BYTES, 3 * RECORD_BYTES)));
+      journal.commits[retry]?.settle(retry === 1 ? new StorageError('STORAGE_FULL', 'no room') : null);
+    }
+    assert.equal(path.pendingBytes, 0);
+    assert.equal(index.rowCount, 2);
+  });
+
+  test('a chunk whose records were flushed keeps its bytes until the journal has them', () => {
+    const { journal, path, buffer, chunks, endTurn } = rig({ policies: MEMORY_TWO });
+    path.write(writeRequest(['a'], { group: 2, payloadBytes: 1_000_000 }), () => {});
+    endTurn();
+    const before = Buffer.from(journal.commits[0]!.body());
+    chunks.release(buffer.places[0]!);
+    // Enough to fill the chunk and to take what is free.
+    for (let row = 0; row < 12; row++) {
+      path.write(
+        writeRequest([`k${row}`], {
+          group: 2,
+          payload: new Uint8Array(1e6).fill(7),
+          payloadOffsets: Uint32Array.of(0, 1e6),
+        }),
+        () => {},
+      );
+    }
+    assert.ok(before.equals(journal.commits[0]!.body()), 'the bytes on their way to disk stand still');
+    journal.commits[0]?.settle(null);
+  });
+
+  test('rows behind some that wait from the time of durability journal wait with them', () => {
+    let durability: 'journal' | 'memory' = 'journal';
+    const policies: GroupPolicies = { policyOf: (group) => ({ ...KEEP_ALL.policyOf(group)!, durability }) };
+    const { journal, path, index, endTurn } = rig({ policies });
+    const done: string[] = [];
+    path.write(request(['a']), () => done.push('first'));
+    endTurn();
+    durability = 'memory';
+    path.write(request(['a']), () => done.push('second'));
+    endTurn();
+    assert.equal(done.length, 0);
+    assert.equal(index.rowCount, 0);
+    journal.commits[0]?.settle(null);
+    journal.commits[1]?.settle(null);
+    assert.deepEqual(done, ['first', 'second']);
+    path.write(request(['b']), () => done.push('third'));
+    endTurn();
+    assert.deepEqual(done, ['first', 'second', 'third']);
+  });
+
+  test('after a failed journal write not even such rows are acknowledged', () => {
+    const { journal, path, fatal, endTurn } = rig({ policies: MEMORY_TWO });
+    const done: (string | undefined)[] = [];
+    path.write(writeRequest(['a'], { group: 2 }), (error) => done.push(error?.code));
+    endTurn();
+    path.write(writeRequest(['b'], { group: 2 }), (error) => done.push(error?.code));
+    journal.commits[0]?.settle(new Error('EIO'));
+    endTurn();
+    assert.deepEqual(done, [undefined, 'INTERNAL']);
+    assert.equal(fatal.length, 1);
   });
 });

@@ -10,8 +10,10 @@ import { KeyBatch } from '../../protocol/index.ts';
 import { nodeDisk, nodeRandom } from '../../server/node-environment.ts';
 import {
   type DamagedBlock,
+  type GroupPolicies,
   KIND_DELETE,
   KIND_PUT,
+  LATENESS_SECONDS_DEFAULT,
   openShardStore,
   RECORD_MISSING,
   ReadBatch,
@@ -21,6 +23,15 @@ import {
   type StorageError,
   UNCONDITIONAL,
 } from '../../storage/index.ts';
+
+/** Every group keeps all of its history, and acknowledges what is durable. */
+export const KEEP_ALL: GroupPolicies = {
+  policyOf: () => ({
+    retentionMicros: Number.POSITIVE_INFINITY,
+    latenessMicros: 1e6 * LATENESS_SECONDS_DEFAULT,
+    durability: 'journal',
+  }),
+};
 
 export const TEST_NOW_MICROS: number = 1_700_000_000_000_000;
 const SEED_LO = 0x1234_5678;
@@ -88,6 +99,7 @@ export class TestShard {
       delay: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       writeBufferBytes: 64 * 1024 * 1024,
       cacheBytes: 32 * 1024 * 1024,
+      policies: KEEP_ALL,
       onFatal: (error) => this.fatal.push(error),
       onNotice: (text) => this.notices.push(text),
       onDamage: (block) => this.damage.push(block),
