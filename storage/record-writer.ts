@@ -127,7 +127,7 @@ export class RecordWriter {
       if (eventTime >= this.earliestMicros && eventTime <= this.latestMicros) {
         const from = payloadOffsets === null ? 0 : (payloadOffsets[row] as number);
         const to = payloadOffsets === null ? 0 : (payloadOffsets[row + 1] as number);
-        this.append(write, row, payload, from, to, 0, 0);
+        this.append(write, row, eventTime, payload, from, to, 0, 0);
       } else this.refuse(request, row, this.timeRefusal(eventTime));
     }
     if (isKeyed) this.forgetOrdinals(request);
@@ -148,7 +148,7 @@ export class RecordWriter {
       this.ordinals[localPartition] = ordinal + 1;
       if (this.isRepeated(write, row, localPartition, ordinal)) return;
     }
-    const eventTime = request.eventTimes[row] as number;
+    let eventTime = request.eventTimes[row] as number;
     if (!(eventTime >= this.earliestMicros && eventTime <= this.latestMicros)) {
       this.refuse(request, row, this.timeRefusal(eventTime));
       return;
@@ -156,7 +156,7 @@ export class RecordWriter {
     const from = payloadOffsets === null ? 0 : (payloadOffsets[row] as number);
     const to = payloadOffsets === null ? 0 : (payloadOffsets[row + 1] as number);
     if (request.isBackfill) {
-      this.append(write, row, request.payload, from, to, ordinal, RESULT_HISTORY);
+      this.append(write, row, eventTime, request.payload, from, to, ordinal, RESULT_HISTORY);
       return;
     }
     const { newest } = this;
@@ -165,6 +165,7 @@ export class RecordWriter {
     const nowSeconds = Math.floor(this.nowMicros / 1e6);
     newest.find(localPartition, digestLo, digestHi, group, hash2, nowSeconds, bases, row);
     if (newest.isPending) write.hasSeenPending = true;
+    if (request.isTimeFloor && newest.exists) eventTime = Math.max(eventTime, newest.eventTimeMicros);
     const refusal = this.refusalOf(request, row, eventTime);
     if (refusal !== null) {
       this.refuse(request, row, refusal);
@@ -173,12 +174,12 @@ export class RecordWriter {
     const isSuperseded = newest.exists && newest.eventTimeMicros > eventTime;
     const result = isSuperseded ? RESULT_SUPERSEDED : RESULT_APPLIED;
     if (request.merge === null) {
-      this.append(write, row, request.payload, from, to, ordinal, result);
+      this.append(write, row, eventTime, request.payload, from, to, ordinal, result);
       return;
     }
     const merged = this.merge(request, from, to);
     if (typeof merged === 'string') this.refuse(request, row, merged);
-    else this.append(write, row, merged, 0, merged.length, ordinal, result);
+    else this.append(write, row, eventTime, merged, 0, merged.length, ordinal, result);
   }
 
   /** Answers a row that was written before as it was answered then, and refuses one that may have been. */
@@ -230,6 +231,7 @@ export class RecordWriter {
   private append(
     write: PendingWrite,
     row: number,
+    eventTimeMicros: number,
     payload: Uint8Array,
     payloadFrom: number,
     payloadTo: number,
@@ -250,7 +252,6 @@ export class RecordWriter {
     const digestLo = keys.digests[2 * row] as number;
     const localPartition = this.localPartition(digestLo);
     const lsn = partitionClock.advance(localPartition, this.nowMicros);
-    const eventTimeMicros = request.eventTimes[row] as number;
     const { bytes, view } = chunk.arena;
     writeRecordHeader(
       view,

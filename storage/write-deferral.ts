@@ -145,6 +145,7 @@ function copyOf(request: WriteRequest): WriteRequest {
     isBackfill: request.isBackfill,
     ifVersions: request.ifVersions === null ? null : request.ifVersions.slice(0, count),
     merge: request.merge,
+    isTimeFloor: request.isTimeFloor,
     clientIdLo: request.clientIdLo,
     clientIdHi: request.clientIdHi,
     sequence: request.sequence,

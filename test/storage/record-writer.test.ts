@@ -158,6 +158,7 @@ class Duel {
       results: new Uint8Array(count).fill(UNDECIDED),
       isBackfill,
       merge: isPatch ? ADD : null,
+      isTimeFloor: isPatch && random.chance(0.5),
       ifVersions: hasConditions ? Float64Array.from(keys, (key) => this.drawVersion(group, key)) : null,
       ...(random.chance(0.4) ? { clientIdLo: 1 + random.below(2), sequence: random.below(300) } : {}),
       ...(isDelete ? { kind: KIND_DELETE, payloadOffsets: null } : {}),

@@ -135,7 +135,8 @@ export class WriteModel {
       const lsn = this.isLive(newest, nowMicros) ? newest.lsn : 0;
       if (request.ifVersions[row] !== lsn) return 'VERSION_MISMATCH';
     }
-    if (request.merge !== null && newest !== undefined && eventTime < newest.eventTime) return 'LATE_PATCH';
+    const isLate = newest !== undefined && eventTime < newest.eventTime && !request.isTimeFloor;
+    if (request.merge !== null && isLate) return 'LATE_PATCH';
     if (!this.mayInsert && newest === undefined) return 'MEMORY_FULL';
     if (request.merge !== null && Number.isNaN(value)) return 'PATCH_INVALID';
     return null;
@@ -152,7 +153,8 @@ export class WriteModel {
   ): ModelVersion {
     const lsn = (this.lsns.get(partition) ?? 0) + 1;
     this.lsns.set(partition, lsn);
-    const eventTime = request.eventTimes[row]!;
+    const floor = request.isTimeFloor && newest !== undefined ? newest.eventTime : Number.NEGATIVE_INFINITY;
+    const eventTime = Math.max(request.eventTimes[row]!, floor);
     const base = request.merge !== null && this.isLive(newest, nowMicros) ? newest.value : 0;
     const version: ModelVersion = {
       group: request.group,
