@@ -1,22 +1,17 @@
 /**
  * The `millrace` command: which commands there are, and what happens when one fails.
  *
- * `import` and `demo` live with the connectors, which the server may not import: they are loaded by address, when asked
- * for. Every command module exports `command()`, which answers a commander command.
+ * A command's module is loaded when it is asked for: together they take a third of a second, and a node that restarts has better
+ * things to do. `import` and `demo` live with the connectors, which the server may not import. Every command module exports
+ * `command()`, which answers a commander command.
  */
 import { Command, CommanderError } from 'commander';
-import { command as bench } from './cli/bench.ts';
-import { command as get } from './cli/get.ts';
-import { command as groups } from './cli/groups.ts';
-import { command as scan } from './cli/scan.ts';
-import { command as serve } from './cli/serve.ts';
-import { command as status } from './cli/status.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import { SERVER_VERSION } from './server-version.ts';
 
 const EXTENSION: string = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 
-interface ConnectorCommand {
+interface CommandRow {
   readonly name: string;
   /** For the list of commands; the module has its own, longer one. */
   readonly description: string;
@@ -24,7 +19,29 @@ interface ConnectorCommand {
   readonly address: string;
 }
 
-const CONNECTOR_COMMANDS: readonly ConnectorCommand[] = [
+const COMMANDS: readonly CommandRow[] = [
+  { name: 'serve', description: 'run a node', address: `./cli/serve${EXTENSION}` },
+  { name: 'get', description: 'look up the latest rows of entities', address: `./cli/get${EXTENSION}` },
+  {
+    name: 'scan',
+    description: 'read every row of a group: a training read',
+    address: `./cli/scan${EXTENSION}`,
+  },
+  {
+    name: 'groups',
+    description: 'list, show, create and drop feature groups',
+    address: `./cli/groups${EXTENSION}`,
+  },
+  {
+    name: 'status',
+    description: "a node's version, shards, memory and disk",
+    address: `./cli/status${EXTENSION}`,
+  },
+  {
+    name: 'bench',
+    description: 'measure gets, matrix reads and puts against a node',
+    address: `./cli/bench${EXTENSION}`,
+  },
   {
     name: 'import',
     description: 'load a Parquet, CSV, JSON lines or Arrow file into a group',
@@ -40,8 +57,8 @@ const CONNECTOR_COMMANDS: readonly ConnectorCommand[] = [
 /** Wrong usage, as most shells' tools say it. */
 const EXIT_USAGE = 2;
 
-/** The command itself when it is asked for, else its line in the list: its module brings large dependencies. */
-async function connectorCommand(row: ConnectorCommand, argv: readonly string[]): Promise<Command> {
+/** The command itself when it is asked for, else its line in the list. */
+async function commandOf(row: CommandRow, argv: readonly string[]): Promise<Command> {
   if (!argv.includes(row.name)) return new Command(row.name).description(row.description);
   const module = (await import(new URL(row.address, import.meta.url).href)) as { command(): Command };
   return module.command();
@@ -53,8 +70,7 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
     .version(SERVER_VERSION)
     .showHelpAfterError('(try --help)')
     .exitOverride();
-  for (const command of [serve(), get(), scan(), groups(), status(), bench()]) program.addCommand(command);
-  for (const row of CONNECTOR_COMMANDS) program.addCommand(await connectorCommand(row, argv));
+  for (const row of COMMANDS) program.addCommand(await commandOf(row, argv));
   for (const command of program.commands) command.exitOverride();
   return program.addHelpText('after', '\nExample:\n  millrace serve --data ./data');
 }
