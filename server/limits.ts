@@ -66,9 +66,6 @@ export const WRITE_SPARE_ROWS_MAX = 1024;
 /** Writes of one shard that await their commit, over all its connections. */
 export const SHARD_WRITES_MAX = 65_536;
 
-/** Events may lie so far in the future, for clocks differ; beyond it a wrong unit is likelier than a wrong clock. */
-export const EVENT_TIME_FUTURE_MICROS_MAX: number = 5 * 60 * 1_000_000;
-
 /** Compiled projections of one group: a model's feature list each; the cache is emptied when it is full. */
 export const PROJECTIONS_PER_GROUP_MAX = 64;
 

@@ -21,12 +21,7 @@ import {
   type WriteRequest,
 } from '../storage/index.ts';
 import { type Deadline, type Deadlines, deadlineOf, NO_DEADLINE } from './deadlines.ts';
-import {
-  EVENT_TIME_FUTURE_MICROS_MAX,
-  SHARD_WRITES_MAX,
-  WRITE_SPARE_ROWS_MAX,
-  WRITE_SPARES_MAX,
-} from './limits.ts';
+import { SHARD_WRITES_MAX, WRITE_SPARE_ROWS_MAX, WRITE_SPARES_MAX } from './limits.ts';
 import type { SessionContext } from './operation.ts';
 import { correlationIdOf, operationOf, readIdempotencyKey } from './request-fields.ts';
 
@@ -133,7 +128,6 @@ export class PendingWrites {
     if (this.#inFlight >= SHARD_WRITES_MAX) {
       throw new ProtocolError('OVERLOADED', `${SHARD_WRITES_MAX} writes already wait on this shard`);
     }
-    verifyNotFuture(decoded.eventTimes, decoded.keys.count, context.receivedAtMicros);
     const write = this.#spare.pop() ?? new PendingWrite(this);
     fill(write, decoded);
     readIdempotencyKey(frame, write);
@@ -194,17 +188,6 @@ function fill(write: PendingWrite, decoded: DecodedWrite): void {
   write.ifVersions = decoded.ifVersions;
   write.merge = decoded.merge;
   write.ensure(count);
-}
-
-function verifyNotFuture(eventTimes: Float64Array, count: number, nowMicros: number): void {
-  const limit = nowMicros + EVENT_TIME_FUTURE_MICROS_MAX;
-  for (let row = 0; row < count; row++) {
-    if (eventTimes[row]! <= limit) continue;
-    throw new ProtocolError(
-      'EVENT_TIME_IN_FUTURE',
-      `row ${row}: event time ${eventTimes[row]} µs is more than 5 minutes after the server's ${nowMicros} µs`,
-    );
-  }
 }
 
 /** count u32 | 0 u32 | results, padded to 8 | LSNs (protocol/requests/write-response.ts). */

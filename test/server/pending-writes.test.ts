@@ -6,13 +6,14 @@ import {
   decodePutResponse,
   encodeDeleteRequest,
   encodeKeys,
+  errorNumber,
   type GroupSchema,
   RESULT_APPLIED,
   RESULT_SUPERSEDED,
   schemaFromSpec,
 } from '../../protocol/index.ts';
-import { DEADLINE_TICK_MS, EVENT_TIME_FUTURE_MICROS_MAX } from '../../server/limits.ts';
-import { StorageError, type WriteRequest } from '../../storage/index.ts';
+import { DEADLINE_TICK_MS } from '../../server/limits.ts';
+import { EVENT_TIME_FUTURE_MICROS_MAX, StorageError, type WriteRequest } from '../../storage/index.ts';
 import { TEST_NOW_MICROS, TestShard } from '../support/shard.ts';
 import { encodeRows, ShardOperations } from '../support/shard-operations.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -168,13 +169,15 @@ test('conditions and keys reach the store, and do not stay behind in the object 
   ]);
 });
 
-test('an event time at the edge of the future is taken, one after it refused', async (context) => {
+test('an event time at the edge of the future is taken, one after it refused, row by row', async (context) => {
   const { operations } = await opened(context);
   const edge = TEST_NOW_MICROS + EVENT_TIME_FUTURE_MICROS_MAX;
-  await operations.put(GROUP, [{ key: 1, values: {}, eventTime: edge }]);
-  assert.throws(
-    () =>
-      operations.handle((writer) => encodeRows(writer, GROUP, [{ key: 1, values: {}, eventTime: edge + 1 }])),
-    { code: 'EVENT_TIME_IN_FUTURE' },
-  );
+  await operations.put(GROUP, [
+    { key: 1, values: {}, eventTime: edge },
+    { key: 2, values: {}, eventTime: edge + 1 },
+  ]);
+  const [response] = operations.session.taken();
+  const { results, lsns } = decodePutResponse(response!.frame);
+  assert.deepEqual([...results], [RESULT_APPLIED, errorNumber('EVENT_TIME_IN_FUTURE')]);
+  assert.equal(lsns[1], 0);
 });
