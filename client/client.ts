@@ -34,6 +34,7 @@ import {
   type NodeStatus,
   OPERATIONS,
 } from '../protocol/index.ts';
+import { BackupFeed } from './backup-feed.ts';
 import type {
   CallOptions,
   ColumnRows,
@@ -155,6 +156,16 @@ export class Millrace {
   /** How the node that answers is: its version, and figures of each of its shards. */
   status(): Promise<NodeStatus> {
     return this.dispatcher.control('read', OPERATIONS.STATUS, encodeStatusRequest, decodeStatusResponse);
+  }
+
+  /** Shards of the node: each is backed up by itself. */
+  get shardCount(): number {
+    return this.dispatcher.map.shards.length;
+  }
+
+  /** A connection that reads shard `shard`'s store as it is, for backups. Close it. */
+  openBackup(shard: number): Promise<BackupFeed> {
+    return BackupFeed.connect(this.dispatcher, shard);
   }
 
   /** The time to a node and back, in ms. */

@@ -20,6 +20,7 @@ export type {
   SetStep,
 } from '../protocol/index.ts';
 export { add, append, max, min, set } from '../protocol/index.ts';
+export type { BackupFeed } from './backup-feed.ts';
 export type {
   CallOptions,
   ColumnRows,

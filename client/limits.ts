@@ -64,3 +64,6 @@ export const SCAN_CREDIT_BYTES_DEFAULT: number = 8 * 1024 * 1024;
 
 /** A scan that was given credit and sends nothing for this long is given up: a scan thread yields every few milliseconds. */
 export const SCAN_IDLE_TIMEOUT_MS_DEFAULT = 30_000;
+
+/** How long one answer of a backup may take: it may wait for a flush of a full write buffer behind another. */
+export const BACKUP_ANSWER_TIMEOUT_MS = 120_000;

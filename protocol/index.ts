@@ -32,6 +32,7 @@ export {
 export * from './operation.ts';
 export { partitionOf } from './partition.ts';
 export { describeValue, ProtocolError } from './protocol-error.ts';
+export * from './requests/backup.ts';
 export * from './requests/create-group.ts';
 export * from './requests/delete.ts';
 export * from './requests/drop-group.ts';

@@ -1,7 +1,7 @@
 /**
  * The operations of the protocol: the byte at offset 5 of every frame header.
  *
- *   1–15   control, any node, any port    32–47  scans, a shard's scan port
+ *   1–15   control, any node, any port    32–47  scans and backups, a shard's scan port
  *   16–31  data, the owning shard's port  48–63  connection
  */
 
@@ -21,6 +21,9 @@ export const OPERATIONS = {
   SCAN: 32,
   SCAN_CREDIT: 33,
   SCAN_CANCEL: 34,
+  BACKUP_OPEN: 35,
+  BACKUP_KEYS: 36,
+  BACKUP_BLOCKS: 37,
   PING: 48,
 } as const;
 

@@ -6,7 +6,8 @@
  * test/golden/ holds the bytes of every message and a hash over them: a change there without an entry here fails.
  *
  *   1  first version: HELLO, MAP, STATUS, CREATE_GROUP, GET_GROUP, LIST_GROUPS, DROP_GROUP, GET, GET_MATRIX, PUT,
- *      DELETE, PATCH, SCAN, SCAN_CREDIT, SCAN_CANCEL, PING.
+ *      DELETE, PATCH, SCAN, SCAN_CREDIT, SCAN_CANCEL, BACKUP_OPEN,
+ *      BACKUP_KEYS, BACKUP_BLOCKS, PING.
  */
 
 export const PROTOCOL_VERSION = 1;

@@ -2,14 +2,15 @@
  * A node's data directory: who it belongs to, what made it, and that one process at a time uses it.
  *
  *   DIR/lock           held while a node runs; its text names the process
- *   DIR/node.json      { "format": 1, "nodeId", "clusterId", "hashSeed", "shardCount", "createdAt" }
+ *   DIR/node.json      { "format", "nodeId", "clusterId", "hashSeed", "shardCount", "createdAt", "generation"? }
  *   DIR/catalog.json   the feature groups (catalog.ts)
- *   DIR/shard-N/       journal/ and blocks/ of shard N
+ *   DIR/shard-N/       journal/ and blocks/ of shard N; shard-N.G/ in generation G > 0
  *
  * I1  Nothing but the lock file is written before the lock is held. The lock belongs to the open file, so the kernel drops
  *     it when the process dies in whatever way, and a second node in the same process is refused too.
  * I2  node.json is the last file written when a directory is made: where it is, the directory is complete; where it is
- *     not, a crash came first and making it starts over. It never changes afterwards.
+ *     not, a crash came first and making it starts over. It changes when the directory is rewritten for another shard count
+ *     (reshard.ts): the one replacement of it switches from the old shards to the new.
  * I3  A directory that is not empty and not ours is never written to.
  * I4  The shard count is fixed: partition p lives in shard p mod count. Another count is refused, never guessed at.
  *
@@ -17,25 +18,18 @@
  * Left to others: what the catalog and the shards hold.
  */
 import * as fs from 'node:fs';
-import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { SHARDS_MAX } from '../protocol/index.ts';
 import type { Clock, Disk, Random } from '../storage/index.ts';
+import { LOCK_FILE, lockDirectory } from './directory-lock.ts';
 import { messageOf, ServerError } from './server-error.ts';
 import type { NodeIdentity } from './worker-messages.ts';
 
-/** The package has no types of its own. False when another open file holds the lock. */
-const { tryLock } = createRequire(import.meta.url)('fs-native-extensions') as {
-  tryLock(fd: number): boolean;
-};
-
-const DIRECTORY_FORMAT = 1;
+/** Format 2 is format 1 with a generation above 0. */
+const DIRECTORY_FORMAT = 2;
+const DIRECTORY_FORMAT_FIRST = 1;
 const NODE_FILE = 'node.json';
-const LOCK_FILE = 'lock';
 const CATALOG_FILE = 'catalog.json';
-const FILE_MODE = 0o600;
-/** The lock file's text is read back into messages: a pid and a few words, whatever somebody put there. */
-const LOCK_TEXT_BYTES_MAX = 200;
 
 /** What may be there before node.json is: the lock, what `onCreate` makes, the root of a fresh file system. */
 const BEFORE_NODE_FILE = new Set([
@@ -46,6 +40,7 @@ const BEFORE_NODE_FILE = new Set([
   'lost+found',
 ]);
 
+const SHARD_NAME = /^shard-\d+(\.\d+)?$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const HASH_SEED = /^[0-9a-f]{16}$/;
 
@@ -68,6 +63,8 @@ interface NodeFile {
   readonly hashSeed: string;
   readonly shardCount: number;
   readonly createdAt: string;
+  /** Absent in format 1: 0. */
+  readonly generation?: number;
 }
 
 export class DataDirectory {
@@ -76,16 +73,19 @@ export class DataDirectory {
   readonly identity: NodeIdentity;
   readonly shardCount: number;
   readonly createdAt: string;
+  readonly #file: NodeFile;
   #lock: number | undefined;
 
   constructor(path: string, lock: number, file: NodeFile) {
     this.path = path;
     this.#lock = lock;
+    this.#file = file;
     this.identity = {
       nodeId: file.nodeId,
       clusterId: file.clusterId,
       hashSeedLo: Number.parseInt(file.hashSeed.slice(8), 16),
       hashSeedHi: Number.parseInt(file.hashSeed.slice(0, 8), 16),
+      generation: file.generation ?? 0,
     };
     this.shardCount = file.shardCount;
     this.createdAt = file.createdAt;
@@ -96,7 +96,25 @@ export class DataDirectory {
   }
 
   shardDirectory(shardIndex: number): string {
-    return join(this.path, `shard-${shardIndex}`);
+    return join(this.path, shardName(shardIndex, this.identity.generation));
+  }
+
+  /** Directories of shards that no node uses: those of other generations, and of numbers beyond the shard count. */
+  strayShards(disk: Disk): string[] {
+    const { generation } = this.identity;
+    const used = new Set(Array.from({ length: this.shardCount }, (_, index) => shardName(index, generation)));
+    return disk.listFiles(this.path).filter((name) => SHARD_NAME.test(name) && !used.has(name));
+  }
+
+  /** Where the shard of the generation that comes next will lie. */
+  nextShardDirectory(shardIndex: number): string {
+    return join(this.path, shardName(shardIndex, this.identity.generation + 1));
+  }
+
+  /** Makes the next generation, of `shardCount` shards, the one that counts: one durable replacement of node.json. */
+  switchGeneration(disk: Disk, shardCount: number): void {
+    const generation = this.identity.generation + 1;
+    writeNodeFile(disk, this.path, { ...this.#file, format: DIRECTORY_FORMAT, shardCount, generation });
   }
 
   /** Gives the lock back. Everything that uses the directory has stopped before. */
@@ -107,6 +125,10 @@ export class DataDirectory {
   }
 }
 
+function shardName(shardIndex: number, generation: number): string {
+  return generation === 0 ? `shard-${shardIndex}` : `shard-${shardIndex}.${generation}`;
+}
+
 /**
  * Opens a data directory or makes a new one, and locks it.
  * Throws DATA_DIRECTORY_LOCKED, _NEWER, _INVALID and SHARD_COUNT_MISMATCH.
@@ -115,7 +137,7 @@ export function openDataDirectory(options: DataDirectoryOptions): DataDirectory 
   const { disk } = options;
   const path = resolve(options.path);
   refuseForeign(disk, path);
-  const lock = acquireLock(disk, path);
+  const lock = lockDataDirectory(disk, path);
   try {
     // Looked at again under the lock: another process may have made the directory in between.
     refuseForeign(disk, path);
@@ -139,7 +161,7 @@ export function openDataDirectory(options: DataDirectoryOptions): DataDirectory 
 function create(options: DataDirectoryOptions, path: string, lock: number): DataDirectory {
   const { disk, random, clock } = options;
   const file: NodeFile = {
-    format: DIRECTORY_FORMAT,
+    format: DIRECTORY_FORMAT_FIRST,
     nodeId: randomUuid(random),
     clusterId: randomUuid(random),
     hashSeed: hex32(random.uint32()) + hex32(random.uint32()),
@@ -148,9 +170,25 @@ function create(options: DataDirectoryOptions, path: string, lock: number): Data
   };
   const directory = new DataDirectory(path, lock, file);
   options.onCreate?.(directory);
-  const text = `${JSON.stringify(file, null, 2)}\n`;
-  disk.writeFileDurable(join(path, NODE_FILE), Buffer.from(text));
+  writeNodeFile(disk, path, file);
   return directory;
+}
+
+/** Makes node.json of a directory that was filled otherwise (restore.ts): a new node of a known cluster. */
+export function adoptDataDirectory(
+  disk: Disk,
+  random: Random,
+  clock: Clock,
+  path: string,
+  made: { readonly clusterId: string; readonly hashSeed: string; readonly shardCount: number },
+): void {
+  const createdAt = new Date(clock.nowMicros() / 1000).toISOString();
+  const file = { format: DIRECTORY_FORMAT_FIRST, nodeId: randomUuid(random), ...made, createdAt };
+  writeNodeFile(disk, path, file);
+}
+
+function writeNodeFile(disk: Disk, path: string, file: NodeFile): void {
+  disk.writeFileDurable(join(path, NODE_FILE), Buffer.from(`${JSON.stringify(file, null, 2)}\n`));
 }
 
 /** I3: takes a missing directory, an empty one, one whose making a crash cut short, and a complete one. */
@@ -170,35 +208,12 @@ function refuseForeign(disk: Disk, path: string): void {
   throw invalid(path, reason);
 }
 
-/** The descriptor of the locked file; closing it gives the lock back. */
-function acquireLock(disk: Disk, path: string): number {
-  let lock: number;
+function lockDataDirectory(disk: Disk, path: string): number {
   try {
-    disk.makeDirectory(path);
-    lock = fs.openSync(join(path, LOCK_FILE), fs.constants.O_RDWR | fs.constants.O_CREAT, FILE_MODE);
+    return lockDirectory(disk, path);
   } catch (error) {
-    throw invalid(path, messageOf(error), error);
+    throw error instanceof ServerError ? error : invalid(path, messageOf(error), error);
   }
-  try {
-    if (tryLock(lock)) {
-      fs.ftruncateSync(lock);
-      fs.writeSync(lock, `process ${process.pid}\n`, 0);
-      return lock;
-    }
-    throw new ServerError('DATA_DIRECTORY_LOCKED', `${path} is in use by ${lockHolder(lock)}`);
-  } catch (error) {
-    fs.closeSync(lock);
-    throw error instanceof ServerError
-      ? error
-      : invalid(path, `it cannot be locked: ${messageOf(error)}`, error);
-  }
-}
-
-function lockHolder(lock: number): string {
-  const text = Buffer.alloc(LOCK_TEXT_BYTES_MAX);
-  const bytes = fs.readSync(lock, text, 0, text.length, 0);
-  const holder = text.toString('utf8', 0, bytes).trim();
-  return /^process \d+$/.test(holder) ? holder : 'another process';
 }
 
 function parseNodeFile(path: string, bytes: Uint8Array): NodeFile {
@@ -222,15 +237,20 @@ function parseNodeFile(path: string, bytes: Uint8Array): NodeFile {
     typeof field === 'string' && pattern.test(field);
   const shards = file.shardCount;
   const wrong = [
-    file.format === DIRECTORY_FORMAT || 'format',
+    (isCount(file.format) && (file.format as number) >= DIRECTORY_FORMAT_FIRST) || 'format',
     isText(file.nodeId, UUID) || 'nodeId',
     isText(file.clusterId, UUID) || 'clusterId',
     isText(file.hashSeed, HASH_SEED) || 'hashSeed',
     (Number.isInteger(shards) && (shards as number) >= 1 && (shards as number) <= SHARDS_MAX) || 'shardCount',
     typeof file.createdAt === 'string' || 'createdAt',
+    file.generation === undefined || isCount(file.generation) || 'generation',
   ].find((verdict) => verdict !== true);
   if (wrong !== undefined) throw invalid(path, `${NODE_FILE} has no valid ${wrong}`);
   return file as NodeFile;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function invalid(path: string, reason: string, cause?: unknown): ServerError {

@@ -107,3 +107,10 @@ export const READ_PRESSURE_BYTES: number = 128 * MIB;
 /** Spare bookkeeping of answered reads, kept for use again: one deep pipeline of gets, with room for a usual batch each. */
 export const READ_SPARES_MAX = 1024;
 export const READ_SPARE_KEYS_MAX = 128;
+// Backups
+
+/** Backups of one shard at a time: one, and one that was begun anew before the other was found dead; two to spare. */
+export const BACKUPS_PER_THREAD_MAX = 4;
+
+/** A backup that asks for nothing for so long gives its snapshot back: twice a client's slowest write of a chunk. */
+export const BACKUP_IDLE_TIMEOUT_MS = 60_000;

@@ -38,6 +38,21 @@ const COMMANDS: readonly CommandRow[] = [
     address: `./cli/status${EXTENSION}`,
   },
   {
+    name: 'backup',
+    description: "copy a live node's data into a directory",
+    address: `./cli/backup${EXTENSION}`,
+  },
+  {
+    name: 'restore',
+    description: 'make a data directory from a backup',
+    address: `./cli/restore${EXTENSION}`,
+  },
+  {
+    name: 'reshard',
+    description: 'rewrite a data directory for another number of shards',
+    address: `./cli/reshard${EXTENSION}`,
+  },
+  {
     name: 'bench',
     description: 'measure gets, matrix reads and puts against a node',
     address: `./cli/bench${EXTENSION}`,
@@ -71,8 +86,14 @@ async function buildProgram(argv: readonly string[]): Promise<Command> {
     .showHelpAfterError('(try --help)')
     .exitOverride();
   for (const row of COMMANDS) program.addCommand(await commandOf(row, argv));
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) exitsByThrowing(command);
   return program.addHelpText('after', '\nExample:\n  millrace serve --data ./data');
+}
+
+/** Commands of commands included: backup has one. */
+function exitsByThrowing(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) exitsByThrowing(inner);
 }
 
 /** Who read our output has had enough, as `head` does: a command is done then, a server goes on without it. */

@@ -22,6 +22,7 @@ import { type DataDirectory, openDataDirectory } from './data-directory.ts';
 import { createLogger, type Logger } from './log.ts';
 import { planMemory } from './memory-plan.ts';
 import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
+import { removeStrayShards } from './reshard.ts';
 import { ServerError } from './server-error.ts';
 import { SERVER_VERSION } from './server-version.ts';
 import { Supervisor, type WorkerProgress } from './supervisor.ts';
@@ -79,6 +80,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   try {
     const catalog = created ?? Catalog.open(nodeDisk, directory.catalogPath);
+    const strays = removeStrayShards(directory);
+    if (strays.length > 0) log.warn({ strays }, 'an interrupted reshard left these: removed');
     const node = new Node(options, directory, catalog, log);
     await node.start();
     return node;
@@ -199,6 +202,7 @@ class Node implements RunningNode {
       identity: directory.identity,
       shardCount,
       shardDirectories,
+      catalogPath: directory.catalogPath,
       host: this.host,
       port,
       groups: this.#catalog.groups(),

@@ -1,5 +1,5 @@
 /**
- * A scan thread's line to its shard's thread: the versions that are still in the write buffer.
+ * A scan thread's line to its shard's thread: the versions that are still in the write buffer, and flushes for backups.
  *
  * I1  Every question is answered once, in any order; a question's answer may be no longer wanted, which is the asker's
  *     to know.
@@ -39,6 +39,13 @@ export class ShardPeer {
     this.#pending.set(requestId, done);
     // A copy of its own: posting a view would copy the whole buffer under it.
     this.#port.postMessage({ requestId, group, partitions: partitions.slice() });
+  }
+
+  /** Asks for a flush; `done` follows when everything durable by now is in blocks. */
+  flush(done: (error: ServerError | null) => void): void {
+    const requestId = this.#nextRequestId++;
+    this.#pending.set(requestId, done);
+    this.#port.postMessage({ requestId, isFlush: true });
   }
 
   #receive(answer: PeerAnswer): void {

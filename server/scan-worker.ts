@@ -10,7 +10,9 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { loadChecksum, openBlockStore, SnapshotReader } from '../storage/index.ts';
+import { BackupService } from './backup-service.ts';
 import { nodeDisk } from './node-environment.ts';
+import { backupBlocksOperation, backupKeysOperation, backupOpenOperation } from './operations/backup.ts';
 import { scanOperation } from './operations/scan.ts';
 import { scanCancelOperation } from './operations/scan-cancel.ts';
 import { scanCreditOperation } from './operations/scan-credit.ts';
@@ -24,10 +26,12 @@ async function openScans(thread: WorkerThread): Promise<WorkerRoleParts> {
   lowerPriority(thread);
   await loadChecksum();
   const store = openBlockStore({ disk: nodeDisk, directory: `${directory}/blocks` });
+  const shard = new ShardPeer(peer);
+  const backups = new BackupService({ data: thread.data, store, disk: nodeDisk, peer: shard, after });
   const scans = new ScanThread({
     source: {
       reader: new SnapshotReader(store, shardCount),
-      peer: new ShardPeer(peer),
+      peer: shard,
       nowMicros: () => Date.now() * 1000,
       after,
     },
@@ -43,8 +47,15 @@ async function openScans(thread: WorkerThread): Promise<WorkerRoleParts> {
     if (message.type === 'drain') after(message.timeoutMs / 2, () => scans.shutDown());
   });
   return {
-    operations: [scanOperation(scans), scanCreditOperation(scans), scanCancelOperation(scans)],
-    status: () => scans.status(),
+    operations: [
+      scanOperation(scans),
+      scanCreditOperation(scans),
+      scanCancelOperation(scans),
+      backupOpenOperation(backups),
+      backupKeysOperation(backups),
+      backupBlocksOperation(backups),
+    ],
+    status: () => ({ ...scans.status(), backups: backups.count }),
     close: () => store.close(),
   };
 }

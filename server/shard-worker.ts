@@ -80,18 +80,27 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
   };
 }
 
-/** Gives the scan thread what the write buffer holds of the partitions that it reads. */
+/** Gives the scan thread what the write buffer holds of the partitions that it reads, and flushes when it is asked to. */
 function answerPeer(store: ShardStore, peer: MessagePort): void {
-  peer.on('message', ({ requestId, group, partitions }: PeerRequest) => {
+  const refuse = (requestId: number, error: unknown): void => {
+    const code = errorCodeOf(error);
+    if (code === undefined) throw error;
+    const answer: PeerAnswer = { requestId, code, message: messageOf(error) };
+    peer.postMessage(answer);
+  };
+  peer.on('message', (request: PeerRequest) => {
+    const { requestId } = request;
+    if ('isFlush' in request) {
+      const flushed = (): void => peer.postMessage({ requestId, flushNumber: 0, bytes: new Uint8Array(0) });
+      store.flush().then(flushed, (error: unknown) => refuse(requestId, error));
+      return;
+    }
     try {
-      const { flushNumber, bytes } = store.bufferedVersions(group, partitions);
+      const { flushNumber, bytes } = store.bufferedVersions(request.group, request.partitions);
       const answer: PeerAnswer = { requestId, flushNumber, bytes };
       peer.postMessage(answer, [bytes.buffer as ArrayBuffer]);
     } catch (error) {
-      const code = errorCodeOf(error);
-      if (code === undefined) throw error;
-      const answer: PeerAnswer = { requestId, code, message: messageOf(error) };
-      peer.postMessage(answer);
+      refuse(requestId, error);
     }
   });
 }

@@ -40,6 +40,7 @@ export interface SupervisorOptions {
   readonly shardCount: number;
   /** Of each shard, in order. */
   readonly shardDirectories: readonly string[];
+  readonly catalogPath: string;
   readonly host: string;
   readonly port: number;
   readonly groups: readonly GroupSchema[];
@@ -153,6 +154,7 @@ export class Supervisor {
       shardIndex,
       shardCount,
       directory: this.#options.shardDirectories[shardIndex]!,
+      catalogPath: this.#options.catalogPath,
       identity,
       host,
       port: port === 0 ? 0 : port + portOffset,

@@ -25,6 +25,8 @@ export interface NodeIdentity {
   readonly clusterId: string;
   readonly hashSeedLo: number;
   readonly hashSeedHi: number;
+  /** How often the directory was rewritten for another shard count; 0 when it was made. */
+  readonly generation: number;
 }
 
 /** What a worker is started with. */
@@ -34,6 +36,8 @@ export interface WorkerData {
   readonly shardCount: number;
   /** The shard's own directory: DIR/shard-N. */
   readonly directory: string;
+  /** The node's catalog, for backups: DIR/catalog.json. */
+  readonly catalogPath: string;
   readonly identity: NodeIdentity;
   readonly host: string;
   /** 0: any free one. */
@@ -91,12 +95,13 @@ export interface WorkerFailure {
   readonly stack: string | undefined;
 }
 
-/** From a scan thread to its shard: the versions of these partitions that are still in the write buffer. */
-export interface PeerRequest {
-  readonly requestId: number;
-  readonly group: number;
-  readonly partitions: Uint16Array;
-}
+/**
+ * From a scan thread to its shard: the versions of these partitions that are still in the write buffer; or a flush, which is
+ * answered, without bytes, when everything durable so far is in blocks.
+ */
+export type PeerRequest =
+  | { readonly requestId: number; readonly group: number; readonly partitions: Uint16Array }
+  | { readonly requestId: number; readonly isFlush: true };
 
 export type PeerAnswer =
   | {

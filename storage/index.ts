@@ -1,7 +1,13 @@
 /** storage's door: one shard's engine, the reader that scan threads use, and what their users need. */
 export { type Arena, ArenaTable } from './arena.ts';
+export { BACKUP_CHUNK_BYTES, ChunkWriter, readChunk, readChunkTable } from './backup-chunk.ts';
+export * from './backup-keys.ts';
+export * from './backup-manifest.ts';
+export { BackupView, type MetaValue } from './backup-view.ts';
 export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
+export { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 export { loadChecksum } from './checksum.ts';
+export { COMPACTION_STATE_EMPTY, type CompactionState, decodeCompactionState } from './compaction-state.ts';
 export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
@@ -24,10 +30,13 @@ export {
   readRecordLsn,
   recordPayloadOffset,
 } from './record.ts';
+export { RecordMover } from './record-mover.ts';
 export type { RecoveryProgress } from './recovery.ts';
+export { openShardSource, type ShardSource } from './shard-source.ts';
 export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } from './shard-store.ts';
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';
 export { StorageError, type StorageErrorCode } from './storage-error.ts';
+export { ValueVerifier } from './stored-value.ts';
 export { type RowCursor, VersionMerge } from './version-merge.ts';
 export {
   type PatchMerge,

@@ -34,6 +34,7 @@ export type StorageErrorCode = Extract<
   | 'DATA_DIRECTORY_INVALID'
   | 'SHARD_COUNT_MISMATCH'
   | 'JOURNAL_CORRUPT'
+  | 'BACKUP_INVALID'
 >;
 
 export class StorageError extends Error {

@@ -332,4 +332,68 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/shard-store.test.ts',
     why: 'an interface and two constants',
   },
+  'client/backup-feed.ts': {
+    by: 'server/backup.test.ts',
+    why: 'every backup there is read through it',
+  },
+  'protocol/requests/backup.ts': {
+    by: 'protocol/golden.test.ts',
+    why: 'has the bytes of its messages; server/backup.test.ts sends them',
+  },
+  'server/backup-directory.ts': {
+    by: 'server/backup.test.ts',
+    why: 'foreign, unfinished, finished and damaged directories',
+  },
+  'server/backup-service.ts': {
+    by: 'server/backup.test.ts',
+    why: 'serves every backup taken there',
+  },
+  'server/cli/backup.ts': {
+    by: 'crash/movement-kill.test.ts',
+    why: 'runs the command, and kills it; prune is in server/backup.test.ts',
+  },
+  'server/cli/progress-bar.ts': {
+    by: 'crash/movement-kill.test.ts',
+    why: 'the commands run there draw it',
+  },
+  'server/cli/reshard.ts': {
+    by: 'crash/movement-kill.test.ts',
+    why: 'runs the command, and kills it',
+  },
+  'server/cli/restore.ts': {
+    by: 'crash/movement-kill.test.ts',
+    why: 'runs the command, and kills it',
+  },
+  'server/directory-lock.ts': {
+    by: 'server/data-directory.test.ts',
+    why: 'locks, holders and what is in their text',
+  },
+  'server/operations/backup.ts': {
+    by: 'server/backup.test.ts',
+    why: 'every backup there asks through it',
+  },
+  'server/restore.ts': {
+    by: 'server/backup.test.ts',
+    why: 'restores whole, damaged, expired and chained backups',
+  },
+  'server/source-meta.ts': {
+    by: 'server/reshard.test.ts',
+    why: 'no LSN is given twice after shards became others',
+  },
+  'storage/backup-view.ts': {
+    by: 'server/backup.test.ts',
+    why: 'what it lists of a store under writes is compared with the store',
+  },
+  'storage/record-mover.ts': {
+    by: 'server/reshard.test.ts',
+    why: 'moves every version between shard counts',
+  },
+  'storage/shard-source.ts': {
+    by: 'server/reshard.test.ts',
+    why: 'reads killed and closed shards, every version compared',
+  },
+  'storage/stored-value.ts': {
+    by: 'server/backup.test.ts',
+    why: 'verifies every value on its way',
+  },
 };

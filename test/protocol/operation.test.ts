@@ -21,6 +21,9 @@ test('numbers never move', () => {
     SCAN: 32,
     SCAN_CREDIT: 33,
     SCAN_CANCEL: 34,
+    BACKUP_OPEN: 35,
+    BACKUP_KEYS: 36,
+    BACKUP_BLOCKS: 37,
     PING: 48,
   });
 });

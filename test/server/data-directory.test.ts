@@ -151,8 +151,8 @@ test('another shard count is refused, and the message says what to do', () => {
 });
 
 test('a directory of a newer version is refused, whatever else it says', () => {
-  const path = changedNodeFile(() => ({ format: 2, unheardOf: true }));
-  assert.throws(() => open(path), { code: 'DATA_DIRECTORY_NEWER', message: /format 2/ });
+  const path = changedNodeFile(() => ({ format: 3, unheardOf: true }));
+  assert.throws(() => open(path), { code: 'DATA_DIRECTORY_NEWER', message: /format 3/ });
 });
 
 test('a damaged node.json is refused and left as it is', () => {

@@ -33,5 +33,19 @@ test('a question copies its partitions, not the list they are cut from', () => {
   const sent: PeerRequest[] = [];
   const { peer } = peerWith(sent);
   peer.ask(1, new Uint16Array(4096).subarray(10, 12), () => undefined);
-  assert.equal(sent[0]?.partitions.buffer.byteLength, 4);
+  const [question] = sent;
+  assert.ok(question !== undefined && 'partitions' in question);
+  assert.equal(question.partitions.buffer.byteLength, 4);
+});
+
+test('a flush is a question without partitions, answered like the others', () => {
+  const sent: PeerRequest[] = [];
+  const { peer, answer } = peerWith(sent);
+  const results: (string | null)[] = [];
+  for (const _ of [1, 2]) peer.flush((error) => results.push(error?.code ?? null));
+  const [first, second] = sent;
+  assert.ok(first !== undefined && 'isFlush' in first);
+  answer({ requestId: first.requestId, flushNumber: 0, bytes: new Uint8Array(0) });
+  answer({ requestId: second!.requestId, code: 'SHUTTING_DOWN', message: 'closing' });
+  assert.deepEqual(results, [null, 'SHUTTING_DOWN']);
 });

@@ -13,7 +13,7 @@ const WORKER: Partial<WorkerData> = {
   role: 'shard',
   shardIndex: 0,
   shardCount: 1,
-  identity: { nodeId: 'n', clusterId: 'c', hashSeedLo: 1, hashSeedHi: 2 },
+  identity: { nodeId: 'n', clusterId: 'c', hashSeedLo: 1, hashSeedHi: 2, generation: 0 },
 };
 
 export interface TestListener {
