@@ -139,7 +139,7 @@ function pass(store: ShardStore, reader: SnapshotReader, into: Uint8Array): Pass
   const layout = compileLayout(SCHEMA);
   const writer = new ArrowWriter(
     SCHEMA,
-    new Map([[1, layout]]),
+    { of: () => layout },
     chooseColumns(SCHEMA, undefined),
     MESSAGE_BYTES_MAX,
   );

@@ -16,6 +16,7 @@
 import {
   DTYPE_FLOAT32,
   DTYPE_FLOAT64,
+  decodeAlterGroupResponse,
   decodeCreateGroupResponse,
   decodeDropGroupResponse,
   decodeGetGroupResponse,
@@ -23,6 +24,8 @@ import {
   decodePingResponse,
   decodeStatusResponse,
   describeValue,
+  type ErrorCodeName,
+  encodeAlterGroupRequest,
   encodeCreateGroupRequest,
   encodeDropGroupRequest,
   encodeGetGroupRequest,
@@ -52,7 +55,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { MillraceError } from './errors.ts';
 import type { FeatureMatrix, MatrixData } from './feature-matrix.ts';
 import { Group } from './group.ts';
-import { type GroupSpecInput, toGroupSpec } from './group-spec.ts';
+import { type GroupChangeInput, type GroupSpecInput, toGroupChange, toGroupSpec } from './group-spec.ts';
 import { emptyMatrix, MatrixRead } from './matrix-read.ts';
 import { type Address, type ConnectOptions, parseAddress, positiveMs, resolveOptions } from './options.ts';
 import { promised, settle } from './promised.ts';
@@ -76,6 +79,16 @@ import { DeleteOperation, PatchOperation, PutOperation } from './write-operation
 import { type WriteResult, WriteTally } from './write-result.ts';
 
 type AnyGroup = Group<unknown, unknown, unknown>;
+
+/** What a call fails with whose group was replaced, before anything of it was done. */
+const REPLACED_CODES: ReadonlySet<ErrorCodeName> = new Set(['GROUP_NOT_FOUND', 'SCHEMA_VERSION_UNKNOWN']);
+
+/** And one that goes by a schema which may no longer be the group's. */
+const STALE_CODES: ReadonlySet<ErrorCodeName> = new Set([...REPLACED_CODES, 'FEATURE_NOT_FOUND']);
+
+/** And an unconditional put, whose rows may name features added since. Rows that were sent before are sent again as they were. */
+const STALE_PUT_CODES: ReadonlySet<ErrorCodeName> = new Set([...STALE_CODES, 'ROW_INVALID']);
+
 export class Millrace {
   private readonly dispatcher: Dispatcher;
   private readonly groupsByName: Map<string, Group> = new Map();
@@ -139,6 +152,29 @@ export class Millrace {
       decodeListGroupsResponse,
     );
     return schemas.map((schema) => this.remember(schema));
+  }
+
+  /**
+   * Changes a group while its rows are there: adds features (rows that say nothing of them read as their default, or
+   * null), drops features, or sets how long rows and history stay. Answers the group with its new schema when every
+   * shard of the node knows it. Groups obtained before go on as they are. A feature's type never changes.
+   * Rejects with GROUP_NOT_FOUND, FEATURE_NOT_FOUND, SCHEMA_INVALID, LIMIT_EXCEEDED.
+   */
+  async alterGroup(
+    group: string | AnyGroup,
+    change: GroupChangeInput,
+    options: CallOptions = {},
+  ): Promise<Group> {
+    const name = typeof group === 'string' ? group : group.name;
+    const request = { name, change: settle(() => toGroupChange(change)) };
+    const schema = await this.dispatcher.control(
+      'once',
+      OPERATIONS.ALTER_GROUP,
+      (writer, header) => encodeAlterGroupRequest(writer, header, request),
+      decodeAlterGroupResponse,
+      checkedTimeout(options),
+    );
+    return this.remember(schema);
   }
 
   /** Removes a group: its rows are invisible at once. Rejects with GROUP_NOT_FOUND. */
@@ -258,7 +294,7 @@ export class Millrace {
 
   /**
    * Writes rows: objects (or columns) with the key columns, the event time and the features by name. Answers when all are
-   * durable. A row without an event time gets the current one; an absent feature is null. Any number of rows may be
+   * durable. A row without an event time gets the current one; an absent feature has its default or is null. Any number of rows may be
    * given; more than one request's worth (4,096 rows, or 1 MiB) goes out as several, which are not atomic together.
    *
    * A row may be refused while the others are written: too late, in the future, of another version than `ifVersion`. A put
@@ -283,23 +319,26 @@ export class Millrace {
     options: PutOptions = {},
   ): Promise<WriteResult> {
     const nowMicros = Date.now() * 1000;
-    return this.on(group, (known) =>
-      promised((resolve, reject) => {
-        const source = toRowSource(known, rows, nowMicros);
-        const timeoutMs = checkedTimeout(options);
-        const job = new PutJob(
-          this.dispatcher,
-          known,
-          PutOperation,
-          source,
-          writeConditions(options, source.count),
-          options.lsns ?? false,
-          timeoutMs,
-          resolve,
-          reject,
-        );
-        job.advance();
-      }),
+    return this.on(
+      group,
+      (known) =>
+        promised((resolve, reject) => {
+          const source = toRowSource(known, rows, nowMicros);
+          const timeoutMs = checkedTimeout(options);
+          const job = new PutJob(
+            this.dispatcher,
+            known,
+            PutOperation,
+            source,
+            writeConditions(options, source.count),
+            options.lsns ?? false,
+            timeoutMs,
+            resolve,
+            reject,
+          );
+          job.advance();
+        }),
+      options.ifVersion === undefined ? STALE_PUT_CODES : STALE_CODES,
     );
   }
 
@@ -329,25 +368,28 @@ export class Millrace {
     options: PatchOptions = {},
   ): Promise<WriteResult> {
     const nowMicros = Date.now() * 1000;
-    return this.on(group, (known) =>
-      promised((resolve, reject) => {
-        if (!Array.isArray(rows))
-          throw new MillraceError('ROW_INVALID', 'patch takes an array of row objects');
-        const { eventTimeName } = known.schema;
-        const isTimeFloor = rows.every((row) => (row?.[eventTimeName] ?? null) === null);
-        const job = new PutJob(
-          this.dispatcher,
-          known,
-          PatchOperation,
-          patchSource(known, rows, nowMicros),
-          patchConditions(options, rows.length, isTimeFloor),
-          options.lsns ?? false,
-          checkedTimeout(options),
-          resolve,
-          reject,
-        );
-        job.advance();
-      }),
+    return this.on(
+      group,
+      (known) =>
+        promised((resolve, reject) => {
+          if (!Array.isArray(rows))
+            throw new MillraceError('ROW_INVALID', 'patch takes an array of row objects');
+          const { eventTimeName } = known.schema;
+          const isTimeFloor = rows.every((row) => (row?.[eventTimeName] ?? null) === null);
+          const job = new PutJob(
+            this.dispatcher,
+            known,
+            PatchOperation,
+            patchSource(known, rows, nowMicros),
+            patchConditions(options, rows.length, isTimeFloor),
+            options.lsns ?? false,
+            checkedTimeout(options),
+            resolve,
+            reject,
+          );
+          job.advance();
+        }),
+      REPLACED_CODES,
     );
   }
 
@@ -415,7 +457,17 @@ export class Millrace {
 
   private feedOf(group: string | AnyGroup, options: ScanOptions): ScanFeed {
     const name = typeof group === 'string' ? group : group.name;
-    return new ScanFeed(this.dispatcher, toScanRequest(name, options), options.signal);
+    return new ScanFeed(
+      this.dispatcher,
+      toScanRequest(name, options),
+      options.signal,
+      async (request, shardCount) => {
+        // One shard alone may answer in terms of the newest schema; several must agree on which that is.
+        if (typeof group === 'string' && shardCount < 2) return request;
+        const { schema } = typeof group === 'string' ? await this.group(group) : group;
+        return { ...request, schemaVersion: schema.version };
+      },
+    );
   }
 
   private readMany(
@@ -434,14 +486,31 @@ export class Millrace {
     });
   }
 
-  /** Runs with the group that is meant; a name whose group was replaced meanwhile is looked up again. */
-  private on<T>(group: AnyGroup | string, run: (group: AnyGroup) => Promise<T>): Promise<T> {
-    if (typeof group !== 'string') return run(group);
+  /**
+   * Runs with the group that is meant. A call that fails because the group may have been changed or replaced meanwhile
+   * is run again, once, when a look at the group says that it was: one passed by name is then the group as it is now;
+   * one passed as an object stays the version it is, and has learnt to read newer rows.
+   */
+  private on<T>(
+    group: AnyGroup | string,
+    run: (group: AnyGroup) => Promise<T>,
+    staleCodes: ReadonlySet<ErrorCodeName> = STALE_CODES,
+  ): Promise<T> {
+    if (typeof group !== 'string') {
+      return run(group).catch(async (error: MillraceError) => {
+        if (error.code !== 'SCHEMA_VERSION_UNKNOWN') throw error;
+        const { schema } = await this.group(group.name);
+        if (!group.learn(schema)) throw error;
+        return run(group);
+      });
+    }
     const known = this.groupsByName.get(group);
     if (known === undefined) return this.group(group).then(run);
-    return run(known).catch((error: MillraceError) => {
-      if (error.code !== 'GROUP_NOT_FOUND' && error.code !== 'SCHEMA_VERSION_UNKNOWN') throw error;
-      return this.group(group).then(run);
+    return run(known).catch(async (error: MillraceError) => {
+      if (!staleCodes.has(error.code)) throw error;
+      const found = await this.group(group);
+      if (found === known) throw error;
+      return run(found);
     });
   }
 

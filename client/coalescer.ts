@@ -8,24 +8,17 @@
  * I2  A bucket is sent at the end of the turn, or when it is full.
  * I3  Each call settles by its own key's part: one shard's failure leaves the other shards' calls alone.
  */
-import {
-  ByteWriter,
-  encodeKey,
-  GET_KEYS_MAX,
-  type GetResponse,
-  KeyBatch,
-  type RowReader,
-} from '../protocol/index.ts';
+import { ByteWriter, encodeKey, GET_KEYS_MAX, type GetResponse, KeyBatch } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { type MillraceError, toMillraceError } from './errors.ts';
-import type { Group } from './group.ts';
+import type { Group, GroupReader } from './group.ts';
 import type { Pick } from './keyed-operation.ts';
 import { RowRead } from './row-read.ts';
 import type { TurnTask } from './turn.ts';
 
 /** One `get` that waits for its row. */
 interface Waiter {
-  readonly reader: RowReader;
+  readonly reader: GroupReader;
   readonly resolve: (row: unknown) => void;
   readonly reject: (error: MillraceError) => void;
 }

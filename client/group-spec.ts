@@ -5,12 +5,30 @@
  * the compiler the row's type; an object's keys keep their order, which is the order of columns. Names that look like
  * integers are the exception (JavaScript sorts them first): such groups use the array form.
  */
-import { type GroupSpec, type KeyColumn, validateGroupSpec } from '../protocol/index.ts';
+import {
+  type FeatureSpec,
+  type GroupChange,
+  type GroupSpec,
+  type KeyColumn,
+  validateGroupChange,
+  validateGroupSpec,
+} from '../protocol/index.ts';
 import { MillraceError } from './errors.ts';
 import type { CompactGroupSpec, FeatureDeclaration } from './row-types.ts';
 
 /** Either form of declaration. */
 export type GroupSpecInput = CompactGroupSpec | GroupSpec;
+
+/** A change of a group: features to add in either form, names of features to drop, settings. */
+export interface GroupChangeInput {
+  readonly add?: CompactGroupSpec['features'] | readonly FeatureSpec[];
+  /** A dropped feature's values are given up. One may be dropped and added again in one change: that is a new feature. */
+  readonly drop?: readonly string[];
+  /** Of rows written from now on: what is stored keeps its expiry. */
+  readonly ttlSeconds?: number;
+  readonly retentionSeconds?: number;
+  readonly latenessSeconds?: number;
+}
 
 const INTEGER_NAME = /^(0|[1-9][0-9]*)$/;
 
@@ -22,6 +40,13 @@ export function toGroupSpec(input: GroupSpecInput): GroupSpec {
     key: Array.isArray(key) ? key : keyColumns(key as CompactGroupSpec['key']),
     features: Array.isArray(features) ? features : featureList(features as CompactGroupSpec['features']),
   });
+}
+
+/** The checked change; SCHEMA_INVALID says what is wrong with it, before anything is sent. */
+export function toGroupChange(input: GroupChangeInput): GroupChange {
+  const { add } = input ?? {};
+  if (add === undefined || Array.isArray(add)) return validateGroupChange(input);
+  return validateGroupChange({ ...input, add: featureList(add as CompactGroupSpec['features']) });
 }
 
 function keyColumns(columns: CompactGroupSpec['key']): KeyColumn[] {

@@ -3,6 +3,9 @@
  *
  * A `Group` from `createGroup` with a literal declaration carries the types of its rows and keys; one looked up by name
  * has the loose ones. It stays valid while the group exists; a dropped group's answers GROUP_NOT_FOUND.
+ *
+ * It shows the group as of one version of its schema. When the group is changed meanwhile it goes on as it is: what it
+ * writes is read by everyone, and it reads what others write, as rows of its own version.
  */
 import {
   compileLayout,
@@ -11,6 +14,7 @@ import {
   FRAME_BYTES_MAX,
   GET_KEYS_MAX,
   type GetResponse,
+  GroupLayouts,
   type GroupSchema,
   type KeyBatch,
   type KeyColumn,
@@ -33,14 +37,49 @@ export interface Projection {
   readonly columnNames: readonly string[];
 }
 
+/** Reads rows as one version of a group's schema has them, whatever version they are of. */
+export class GroupReader {
+  /** The version of the rows read last, and what reads them. */
+  version: number;
+  last: RowReader;
+  private readonly schema: GroupSchema;
+  private readonly layout: RowLayout;
+  private readonly features: readonly string[] | null;
+  private readonly byVersion: Map<number, RowReader> = new Map();
+
+  constructor(schema: GroupSchema, layout: RowLayout, features: readonly string[] | null = null) {
+    this.schema = schema;
+    this.layout = layout;
+    this.features = features;
+    this.version = layout.schemaVersion;
+    this.last = new RowReader(schema, layout, features);
+    this.byVersion.set(this.version, this.last);
+  }
+
+  /** What reads rows of the layout `from`. */
+  of(from: RowLayout): RowReader {
+    let reader = this.byVersion.get(from.schemaVersion);
+    if (reader === undefined) {
+      reader = new RowReader(this.schema, this.layout, this.features, from);
+      if (this.byVersion.size === READERS_KEPT_MAX) this.byVersion.clear();
+      this.byVersion.set(from.schemaVersion, reader);
+    }
+    this.version = from.schemaVersion;
+    this.last = reader;
+    return reader;
+  }
+}
+
 export class Group<R = Row, P = PutRow, K = EntityKey> {
   readonly schema: GroupSchema;
   readonly layout: RowLayout;
+  /** Of every version of the group that was heard of: its rows can be read as rows of `schema`. */
+  private readonly layouts: GroupLayouts;
   private readonly slotOfName: ReadonlyMap<string, FeatureSlot>;
-  private readonly wholeReader: RowReader;
+  private readonly wholeReader: GroupReader;
   /** Readers of some features, by their names: each is a function compiled for them. */
-  private readonly readers: Map<string, RowReader> = new Map();
-  private lastReader: { readonly features: readonly string[]; readonly reader: RowReader } | null = null;
+  private readonly readers: Map<string, GroupReader> = new Map();
+  private lastReader: { readonly features: readonly string[]; readonly reader: GroupReader } | null = null;
   private lastProjection: Projection | null = null;
   /** Never there: what the rows and keys of this group are, for the compiler. */
   declare readonly types?: { readonly row: R; readonly put: P; readonly key: K };
@@ -48,7 +87,8 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
   constructor(schema: GroupSchema) {
     this.schema = schema;
     this.layout = compileLayout(schema);
-    this.wholeReader = new RowReader(schema, this.layout);
+    this.layouts = new GroupLayouts(schema);
+    this.wholeReader = new GroupReader(schema, this.layout);
     this.slotOfName = new Map(this.layout.slots.map((slot) => [slot.name, slot]));
   }
 
@@ -62,14 +102,14 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
   }
 
   /** What reads rows with the named features, in the order given; all when `features` is absent. Throws FEATURE_NOT_FOUND. */
-  reader(features: readonly string[] | undefined): RowReader {
+  reader(features: readonly string[] | undefined): GroupReader {
     if (features === undefined) return this.wholeReader;
     const last = this.lastReader;
     if (last !== null && areEqual(last.features, features)) return last.reader;
     const name = JSON.stringify(features);
     let reader = this.readers.get(name);
     if (reader === undefined) {
-      reader = new RowReader(this.schema, this.layout, features);
+      reader = new GroupReader(this.schema, this.layout, features);
       if (this.readers.size === READERS_KEPT_MAX) this.readers.clear();
       this.readers.set(name, reader);
     }
@@ -102,16 +142,28 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
     index: number,
     keys: KeyBatch,
     keyIndex: number,
-    reader: RowReader,
+    reader: GroupReader,
   ): R | null {
     if (response.isMissing(index)) return null;
     const { view } = response;
     const offset = response.rowAt(index);
     const version = rowSchemaVersionAt(view, offset);
-    if (version !== this.layout.schemaVersion) this.refuseVersion(version);
+    const rowReader = version === reader.version ? reader.last : this.readerOf(reader, version);
     const { bytes, offsets } = keys;
     const keyEnd = offsets[keyIndex + 1]!;
-    return reader.read(bytes, offsets[keyIndex]!, keyEnd, response.eventTime(index), view, offset) as R;
+    return rowReader.read(bytes, offsets[keyIndex]!, keyEnd, response.eventTime(index), view, offset) as R;
+  }
+
+  /** Whether a newer schema than any known taught this group to read more versions of its rows. */
+  learn(schema: GroupSchema): boolean {
+    if (schema.id !== this.schema.id || schema.version <= this.layouts.version) return false;
+    this.layouts.learn(schema);
+    return true;
+  }
+
+  private readerOf(reader: GroupReader, version: number): RowReader {
+    const layout = this.layouts.of(version);
+    return layout === undefined ? this.refuseVersion(version) : reader.of(layout);
   }
 
   private slot(name: string): FeatureSlot {
@@ -135,7 +187,7 @@ export class Group<R = Row, P = PutRow, K = EntityKey> {
   private refuseVersion(version: number): never {
     throw new MillraceError(
       'SCHEMA_VERSION_UNKNOWN',
-      `a row of group "${this.name}" is of schema version ${version}, this client knows ${this.layout.schemaVersion}: look the group up again`,
+      `a row of group "${this.name}" is of schema version ${version}, this client knows ${this.layouts.version}: look the group up again`,
     );
   }
 }

@@ -36,7 +36,7 @@ export { Millrace } from './client.ts';
 export { MillraceError } from './errors.ts';
 export { FeatureMatrix, type MatrixData } from './feature-matrix.ts';
 export { Group } from './group.ts';
-export type { GroupSpecInput } from './group-spec.ts';
+export type { GroupChangeInput, GroupSpecInput } from './group-spec.ts';
 export { type Address, type ConnectOptions, DEFAULT_PORT } from './options.ts';
 export type { PutColumns } from './row-chunk.ts';
 export type {

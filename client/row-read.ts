@@ -15,11 +15,10 @@ import {
   OPERATIONS,
   ProtocolError,
   type RequestOptions,
-  type RowReader,
 } from '../protocol/index.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { MillraceError } from './errors.ts';
-import type { Group } from './group.ts';
+import type { Group, GroupReader } from './group.ts';
 import { KeyedOperation, type Pick } from './keyed-operation.ts';
 
 export abstract class RowRead extends KeyedOperation {
@@ -59,7 +58,7 @@ export abstract class RowRead extends KeyedOperation {
 /** The rows of many keys, in the keys' order. */
 export class ManyRead<R> extends RowRead {
   private readonly rows: (R | null)[];
-  private readonly reader: RowReader;
+  private readonly reader: GroupReader;
   private readonly resolve: (rows: (R | null)[]) => void;
   private readonly reject: (error: MillraceError) => void;
   private failure: MillraceError | null = null;
@@ -69,7 +68,7 @@ export class ManyRead<R> extends RowRead {
     group: Group<unknown, unknown, unknown>,
     deadlineMs: number,
     keys: KeyBatch,
-    reader: RowReader,
+    reader: GroupReader,
     resolve: (rows: (R | null)[]) => void,
     reject: (error: MillraceError) => void,
   ) {

@@ -17,15 +17,20 @@ interface Consumer {
   readonly reject: (error: MillraceError) => void;
 }
 
+/** Completes a request before it is sent to this many shards. */
+export type PrepareScan = (request: ScanRequest, shardCount: number) => Promise<ScanRequest>;
+
 export class ScanFeed implements ScanSink {
   /** What the shards that have ended say they sent. */
   readonly summary: ScanSummary = { rows: 0, bytes: 0, partitions: 0 };
   private readonly dispatcher: Dispatcher;
-  private readonly request: ScanRequest;
+  private request: ScanRequest;
+  private readonly prepare: PrepareScan;
   private readonly signal: AbortSignal | undefined;
   private streams: ScanStream[] = [];
   private openStreams = 0;
   private hasStarted = false;
+  private isPreparing = false;
   private waiting: ScanData[] = [];
   private consumers: Consumer[] = [];
   private failure: MillraceError | null = null;
@@ -34,9 +39,15 @@ export class ScanFeed implements ScanSink {
   private readonly onAbort = (): void => this.onFailure(aborted(this.signal));
   private readonly onClientClosed = (error: MillraceError): void => this.onFailure(error);
 
-  constructor(dispatcher: Dispatcher, request: ScanRequest, signal: AbortSignal | undefined) {
+  constructor(
+    dispatcher: Dispatcher,
+    request: ScanRequest,
+    signal: AbortSignal | undefined,
+    prepare: PrepareScan = (prepared) => Promise.resolve(prepared),
+  ) {
     this.dispatcher = dispatcher;
     this.request = request;
+    this.prepare = prepare;
     this.signal = signal;
   }
 
@@ -48,7 +59,7 @@ export class ScanFeed implements ScanSink {
       return Promise.resolve(data);
     }
     if (this.failure !== null) return Promise.reject(this.failure);
-    if (this.openStreams === 0 || this.isStopped) return Promise.resolve(null);
+    if ((this.openStreams === 0 && !this.isPreparing) || this.isStopped) return Promise.resolve(null);
     return new Promise((resolve, reject) => this.consumers.push({ resolve, reject }));
   }
 
@@ -100,8 +111,23 @@ export class ScanFeed implements ScanSink {
     }
     this.signal?.addEventListener('abort', this.onAbort, { once: true });
     this.dispatcher.closeListeners.add(this.onClientClosed);
+    const asked = this.shardsAsked();
+    this.isPreparing = true;
+    this.prepare(this.request, asked.size).then(
+      (request) => this.send(request, asked),
+      (error: unknown) => {
+        this.isPreparing = false;
+        this.onFailure(toMillraceError(error));
+      },
+    );
+  }
+
+  private send(request: ScanRequest, asked: ReadonlySet<number>): void {
+    this.isPreparing = false;
+    if (this.isStopped || this.failure !== null) return;
+    this.request = request;
     const { shards } = this.dispatcher.map;
-    for (const shard of this.shardsAsked()) {
+    for (const shard of asked) {
       const { host, scanPort } = shards[shard]!;
       this.streams.push(new ScanStream(this.dispatcher, { host, port: scanPort }, this.request, this));
     }
@@ -110,6 +136,9 @@ export class ScanFeed implements ScanSink {
     this.idleTimer = setInterval(() => this.checkIdle(), Math.min(1_000, scanIdleTimeoutMs / 2));
     this.idleTimer.unref();
     for (const stream of this.streams) stream.start();
+    if (this.openStreams > 0) return;
+    this.release();
+    for (const consumer of this.consumers.splice(0)) consumer.resolve(null);
   }
 
   /** Indices of the shards that own one of the partitions. */

@@ -11,6 +11,7 @@ export * from './error-code.ts';
 export { checkDefault, defaultValue } from './feature-default.ts';
 export { type Frame, FrameDecoder } from './frame-decoder.ts';
 export * from './frame-header.ts';
+export { GroupLayouts, type ReadSlot, readSlots } from './group-layouts.ts';
 export { readInt64, readUint64, writeInt64 } from './int64.ts';
 export { decodeKeyBatch, encodeKeyBatch, encodeKeys, KeyBatch } from './key-batch.ts';
 export {
@@ -32,6 +33,7 @@ export {
 export * from './operation.ts';
 export { partitionOf } from './partition.ts';
 export { describeValue, ProtocolError } from './protocol-error.ts';
+export * from './requests/alter-group.ts';
 export * from './requests/backup.ts';
 export * from './requests/create-group.ts';
 export * from './requests/delete.ts';
@@ -89,6 +91,7 @@ export { RowReader } from './row-reader.ts';
 export type { FeatureValue, ListItem, MessagePackValue } from './row-value.ts';
 export { verifyRow } from './row-verify.ts';
 export * from './schema.ts';
+export { changeSchema, type GroupChange } from './schema-change.ts';
 export * from './schema-validation.ts';
 export { isUtf8, readText } from './text.ts';
 export * from './version.ts';

@@ -25,6 +25,12 @@ export const PUT_ROWS_MAX = 65536;
 /** Features of one group: the row's validity bitmap stays within 512 bytes. */
 export const FEATURES_MAX = 4096;
 
+/** Features that a group ever had, dropped ones included: their layouts stay known while old rows may be read. */
+export const FEATURES_EVER_MAX = 16384;
+
+/** Versions of one group's schema: what the 16 bits count that a row has for it. */
+export const SCHEMA_VERSIONS_MAX = 65535;
+
 /** Columns of one entity key: more than any natural key we have met; keeps key code free of large loops. */
 export const KEY_COLUMNS_MAX = 16;
 

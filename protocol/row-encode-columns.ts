@@ -23,6 +23,9 @@ import { writeFloat32, writeNumber, writeScalar } from './scalar-codec.ts';
 /** Arrays or typed arrays of one value a row; a vector's may be one Float32Array of rows × length. */
 export type FeatureColumn = ArrayLike<unknown>;
 
+/** Stands for a column that is not there: of every row it says nothing, so the feature's default is taken. */
+const SAYS_NOTHING: FeatureColumn = { length: Number.POSITIVE_INFINITY };
+
 /** 128 rows of 50 floats are 28 KB: the block stays in the cache between the columns. */
 const BLOCK_ROWS = 128;
 
@@ -30,7 +33,8 @@ const BLOCK_ROWS = 128;
 let currentRow = 0;
 
 /**
- * Appends rows [from, to) of the columns, which are named by feature; a feature without a column is null. Writes
+ * Appends rows [from, to) of the columns, which are named by feature; a feature without a column, or without a
+ * value (undefined) in it, has its default or is null. Writes
  * where each row begins in writer.bytes to offsets[0..to − from), and where the last ends to offsets[to − from].
  * A throw names the row, and the writer is then as it was before.
  */
@@ -43,8 +47,8 @@ export function encodeRowColumns(
   offsets: Uint32Array,
 ): void {
   const start = writer.length;
-  const used = layout.slots.filter((slot) => columns[slot.name] !== undefined);
-  const arrays = used.map((slot) => columns[slot.name]!);
+  const used = layout.slots.filter((slot) => (columns[slot.name] ?? slot.default) !== undefined);
+  const arrays = used.map((slot) => columns[slot.name] ?? SAYS_NOTHING);
   for (let index = 0; index < used.length; index++) checkLength(used[index]!, arrays[index]!, to);
   try {
     for (let block = from; block < to; block += BLOCK_ROWS) {
@@ -106,7 +110,8 @@ function appendVariables(
   for (let index = 0; index < slots.length; index++) {
     const slot = slots[index]!;
     if (slot.kind < KIND_STRING) continue;
-    const value = arrays[index]![row];
+    const given = arrays[index]![row];
+    const value = given === undefined ? slot.default : given;
     if (value === null || value === undefined) continue;
     appendVariable(slot, value, writer, start);
     markPresent(writer.bytes, start, slot.index);
@@ -198,7 +203,8 @@ function fillValues(
   const bitmapAt = ROW_HEADER_BYTES + (slot.index >> 3);
   const bit = 1 << (slot.index & 7);
   for (let index = 0; index < count; index++) {
-    const value = column[from + index];
+    const given = column[from + index];
+    const value = given === undefined ? slot.default : given;
     if (value === null || value === undefined) continue;
     const start = offsets[firstOffset + index]!;
     if (!writeScalar(view, start + offset, kind, value)) {

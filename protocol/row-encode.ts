@@ -4,7 +4,8 @@
  *
  * I1  Canonical: equal values give equal bytes. Padding and the slots of null features are zero, variable values
  *     stand in schema order without gaps but the alignment of lists, NaN has one form. (A msgpack value's maps keep
- *     the order of their keys, so there two equal objects may differ.)
+ *     the order of their keys, so there two equal objects may differ.) A feature that a row says nothing of (undefined,
+ *     or no such property) has its default; null is null.
  * I2  A value that does not fit throws, and the writer is then as it was before.
  */
 
@@ -73,8 +74,9 @@ function encodeArray(layout: RowLayout, values: readonly unknown[], writer: Byte
     );
   }
   for (let index = 0; index < slots.length; index++) {
-    const value = values[index];
-    if (value !== null && value !== undefined) encodeValue(slots[index]!, value, writer, start);
+    const slot = slots[index]!;
+    const value = values[index] === undefined ? slot.default : values[index];
+    if (value !== null && value !== undefined) encodeValue(slot, value, writer, start);
   }
 }
 
@@ -95,13 +97,13 @@ function encodeObject(
       slots[at] = encoder.slotOfName.get(name) ?? null;
     }
     const slot = slots[at++]!;
-    if (slot === null) continue;
+    if (slot === null || value === undefined) continue;
     found++;
-    if (value === null || value === undefined) continue;
+    if (value === null) continue;
     if (slot.kind < KIND_STRING) encodeValue(slot, value, writer, start);
     else variables[slot.index] = value;
   }
-  // A property that for…in does not show (an accessor of a class) is asked for by name.
+  // A property that for…in does not show (an accessor of a class) is asked for by name; what is absent has its default.
   if (found < layout.slots.length) encodeHidden(layout, values, variables, writer, start);
   if (layout.hasVariable) encodeVariables(layout, variables, writer, start);
 }
@@ -126,7 +128,7 @@ function encodeHidden(
 ): void {
   for (const slot of layout.slots) {
     if (isMarked(writer.bytes, start, slot.index) || variables[slot.index] !== undefined) continue;
-    const value = values[slot.name];
+    const value = values[slot.name] ?? (values[slot.name] === undefined ? slot.default : null);
     if (value === null || value === undefined) continue;
     if (slot.kind < KIND_STRING) encodeValue(slot, value, writer, start);
     else variables[slot.index] = value;

@@ -14,7 +14,15 @@
  * start, u32 bytes}. docs/formats/row.md is the prose.
  */
 
-import type { Feature, FeatureSpec, FeatureType, GroupSchema, ListItemType } from './schema.ts';
+import {
+  type Feature,
+  type FeatureDefault,
+  type FeatureSpec,
+  type FeatureType,
+  featuresAt,
+  type GroupSchema,
+  type ListItemType,
+} from './schema.ts';
 
 export const ROW_HEADER_BYTES = 8;
 
@@ -92,6 +100,8 @@ export interface FeatureSlot {
   /** A list's items: bytes of one, 0 for strings and for everything that is no list. */
   itemBytes: number;
   item?: ListItemType;
+  /** What a row holds that is written without a word on the feature. */
+  default?: FeatureDefault;
 }
 
 export interface RowLayout {
@@ -113,10 +123,12 @@ export interface RowLayout {
   hasVariable: boolean;
 }
 
-export function compileLayout(schema: GroupSchema): RowLayout {
-  const bitmapBytes = bitmapBytesOf(schema.features.length);
+/** The layout of rows of one version of the schema, by default its own. */
+export function compileLayout(schema: GroupSchema, version: number = schema.version): RowLayout {
+  const features = version === schema.version ? schema.features : featuresAt(schema, version);
+  const bitmapBytes = bitmapBytesOf(features.length);
   const fixedStart = ROW_HEADER_BYTES + bitmapBytes;
-  const slots = schema.features.map(slotOf);
+  const slots = features.map(slotOf);
   let offset = fixedStart;
   for (const width of WIDTHS_DESCENDING) {
     for (const slot of slots) {
@@ -127,7 +139,7 @@ export function compileLayout(schema: GroupSchema): RowLayout {
   }
   const variableSlots = slots.filter((slot) => slot.kind >= KIND_STRING);
   return {
-    schemaVersion: schema.version,
+    schemaVersion: version,
     slots,
     variableSlots,
     checkedSlots: slots.filter(
@@ -158,6 +170,12 @@ export function align8(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
+/** How a feature's type reads in a message: int16, vector of 8, list of string. */
+export function typeText(feature: Pick<FeatureSpec, 'type' | 'length' | 'item'>): string {
+  if (feature.type === 'vector') return `vector of ${feature.length}`;
+  return feature.item === undefined ? feature.type : `list of ${feature.item}`;
+}
+
 function bitmapBytesOf(featureCount: number): number {
   return align8((featureCount + 7) >> 3);
 }
@@ -177,5 +195,6 @@ function slotOf(feature: Feature, index: number): FeatureSlot {
     itemBytes: feature.item === undefined ? 0 : itemBytesOf(feature.item),
   };
   if (feature.item !== undefined) slot.item = feature.item;
+  if (feature.default !== undefined) slot.default = feature.default;
   return slot;
 }

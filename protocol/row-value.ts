@@ -33,6 +33,7 @@ import {
   KIND_STRING,
   KIND_TIMESTAMP,
   KIND_VECTOR,
+  typeText,
 } from './row-layout.ts';
 
 /** What MessagePack can hold beside itself in arrays and maps. */
@@ -78,12 +79,6 @@ const ALLOWED_OF_KIND: readonly string[] = (() => {
   allowed[KIND_MSGPACK] = 'a value that MessagePack holds';
   return allowed;
 })();
-
-/** How a feature's type reads in a message: int16, vector of 8, list of string. */
-export function typeText(slot: FeatureSlot): string {
-  if (slot.kind === KIND_VECTOR) return `vector of ${slot.length}`;
-  return slot.item === undefined ? slot.type : `list of ${slot.item}`;
-}
 
 export function refuseValue(slot: FeatureSlot, value: unknown): never {
   throw new ProtocolError(

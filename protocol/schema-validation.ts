@@ -13,6 +13,7 @@
 
 import { checkDefault } from './feature-default.ts';
 import {
+  FEATURES_EVER_MAX,
   FEATURES_MAX,
   GROUPS_MAX,
   KEY_COLUMNS_MAX,
@@ -20,12 +21,14 @@ import {
   NAME_BYTES_MAX,
   RETENTION_SECONDS_MAX,
   ROW_BYTES_MAX,
+  SCHEMA_VERSIONS_MAX,
   TTL_SECONDS_MAX,
   VECTOR_LENGTH_MAX,
 } from './limits.ts';
 import { describeValue, ProtocolError } from './protocol-error.ts';
 import { fixedRowBytes } from './row-layout.ts';
 import {
+  type DroppedFeature,
   DURABILITIES,
   EVENT_TIME_NAME_DEFAULT,
   FEATURE_TYPES,
@@ -38,6 +41,7 @@ import {
   LATENESS_SECONDS_DEFAULT,
   LIST_ITEM_TYPES,
 } from './schema.ts';
+import type { GroupChange } from './schema-change.ts';
 import { isWellFormed } from './text.ts';
 
 type Fields = Record<string, unknown>;
@@ -69,23 +73,24 @@ export function validateGroupSpec(value: unknown): GroupSpec {
     ),
     durability: checkMember(fields['durability'] ?? 'journal', 'durability', DURABILITIES),
   };
-  checkDistinctNames(spec.key, spec.features, spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT);
-  checkRowFits(spec.features);
+  checkFeatures(spec.key, spec.features, spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT);
   return spec;
 }
 
 export function validateSchema(value: unknown): GroupSchema {
   const fields = asFields(value, 'schema');
   const spec = validateGroupSpec(value);
+  const version = checkInteger(fields['version'], 'version', 1, SCHEMA_VERSIONS_MAX);
   const features = (fields['features'] as unknown[]).map((feature, index): Feature => {
-    const id = checkInteger((feature as Fields)['id'], `features[${index}].id`, 1, 0xffff);
-    return { id, ...(spec.features[index] as FeatureSpec) };
+    const path = `features[${index}]`;
+    return { ...idAndSince(feature as Fields, path, version), ...(spec.features[index] as FeatureSpec) };
   });
-  checkDistinctIds(features);
-  return {
+  const dropped = isPresent(fields['dropped']) ? checkDropped(fields['dropped'], version) : [];
+  checkIds(features, dropped);
+  const schema: GroupSchema = {
     id: checkInteger(fields['id'], 'id', 1, GROUPS_MAX),
     name: spec.name,
-    version: checkInteger(fields['version'], 'version', 1, 0xffff),
+    version,
     key: spec.key,
     features,
     eventTimeName: spec.eventTimeName ?? EVENT_TIME_NAME_DEFAULT,
@@ -95,6 +100,50 @@ export function validateSchema(value: unknown): GroupSchema {
     durability: spec.durability ?? 'journal',
     createdAtMicros: checkInteger(fields['createdAtMicros'], 'createdAtMicros', 0, Number.MAX_SAFE_INTEGER),
   };
+  if (dropped.length > 0) schema.dropped = dropped;
+  const { historyFromMicros } = fields;
+  if (isPresent(historyFromMicros)) {
+    const max = Number.MAX_SAFE_INTEGER;
+    schema.historyFromMicros = checkInteger(historyFromMicros, 'historyFromMicros', -max, max);
+  }
+  return schema;
+}
+
+/** What ALTER_GROUP asks for; whether the group can take it is schema-change.ts. */
+export function validateGroupChange(value: unknown): GroupChange {
+  const fields = asFields(value, 'change');
+  const change: GroupChange = {};
+  if (isPresent(fields['add'])) {
+    change.add = asArray(fields['add'], 'add', FEATURES_MAX).map((feature, index) =>
+      checkFeature(feature, `add[${index}]`),
+    );
+  }
+  if (isPresent(fields['drop'])) {
+    change.drop = asArray(fields['drop'], 'drop', FEATURES_MAX).map((name, index) =>
+      checkName(name, `drop[${index}]`),
+    );
+  }
+  for (const [name, max] of CHANGEABLE_SECONDS) {
+    if (isPresent(fields[name])) change[name] = checkInteger(fields[name], name, 0, max);
+  }
+  if (Object.keys(change).length > 0) return change;
+  return refuse(
+    'change',
+    value,
+    `at least one of add, drop, ${CHANGEABLE_SECONDS.map(([name]) => name).join(', ')}`,
+  );
+}
+
+const CHANGEABLE_SECONDS = [
+  ['ttlSeconds', TTL_SECONDS_MAX],
+  ['retentionSeconds', RETENTION_SECONDS_MAX],
+  ['latenessSeconds', LATENESS_SECONDS_MAX],
+] as const;
+
+/** Throws SCHEMA_INVALID unless the features can stand together: their names, and the room that a row takes. */
+export function checkFeatures(key: KeyColumn[], features: FeatureSpec[], eventTimeName: string): void {
+  checkDistinctNames(key, features, eventTimeName);
+  checkRowFits(features);
 }
 
 /** A group's name as GET_GROUP, DROP_GROUP and SCAN carry it. */
@@ -149,11 +198,35 @@ function checkDistinctNames(key: KeyColumn[], features: FeatureSpec[], eventTime
   });
 }
 
-function checkDistinctIds(features: Feature[]): void {
+function idAndSince(fields: Fields, path: string, version: number): { id: number; since?: number } {
+  const id = checkInteger(fields['id'], `${path}.id`, 1, FEATURES_EVER_MAX);
+  const since = checkInteger(fields['since'] ?? 1, `${path}.since`, 1, version);
+  return since === 1 ? { id } : { id, since };
+}
+
+function checkDropped(value: unknown, version: number): DroppedFeature[] {
+  return asArray(value, 'dropped', FEATURES_EVER_MAX).map((item, index) => {
+    const path = `dropped[${index}]`;
+    const feature = checkFeature(item, path);
+    const fields = item as Fields;
+    const identity = idAndSince(fields, path, version);
+    const until = checkInteger(fields['until'], `${path}.until`, (identity.since ?? 1) + 1, version);
+    return { ...identity, ...feature, until };
+  });
+}
+
+/** Schema order is that of ids, in every version: layouts of old versions are made from the ids alone. */
+function checkIds(features: readonly Feature[], dropped: readonly DroppedFeature[]): void {
   const seen = new Set<number>();
-  features.forEach((feature, index) => {
-    if (seen.has(feature.id)) refuse(`features[${index}].id`, feature.id, 'an id no other feature has');
-    seen.add(feature.id);
+  let last = 0;
+  features.forEach(({ id }, index) => {
+    if (id <= last) refuse(`features[${index}].id`, id, 'an id above that of the feature before');
+    last = id;
+    seen.add(id);
+  });
+  dropped.forEach(({ id }, index) => {
+    if (seen.has(id)) refuse(`dropped[${index}].id`, id, 'an id no other feature has');
+    seen.add(id);
   });
 }
 

@@ -73,8 +73,16 @@ export interface FeatureSpec {
 }
 
 export interface Feature extends FeatureSpec {
-  /** From 1, unique in the group, never reused after a feature is dropped. */
+  /** From 1, rising in the order in which features were added, never reused after a feature is dropped. */
   id: number;
+  /** The schema version that added it; absent: the first. */
+  since?: number;
+}
+
+/** A feature that rows of older schema versions still hold. */
+export interface DroppedFeature extends Feature {
+  /** The schema version that no longer has it. */
+  until: number;
 }
 
 /** What CREATE_GROUP carries. */
@@ -109,6 +117,28 @@ export interface GroupSchema {
   latenessSeconds: number;
   durability: Durability;
   createdAtMicros: number;
+  /** What earlier versions had beside, so that their rows stay readable; absent when nothing was dropped. */
+  dropped?: DroppedFeature[];
+  /**
+   * Present when retention was lengthened: history is complete from this moment on, whatever the retention says, for
+   * what was older then may be gone.
+   */
+  historyFromMicros?: number;
+}
+
+/** The schema as it was at an earlier version: its features, with the settings of now. Undefined when there was none such. */
+export function schemaAt(schema: GroupSchema, version: number): GroupSchema | undefined {
+  if (version === schema.version) return schema;
+  if (version < 1 || version > schema.version) return undefined;
+  return { ...schema, version, features: featuresAt(schema, version) };
+}
+
+/** The features of one version of the schema, in schema order, which is that of their ids. */
+export function featuresAt(schema: GroupSchema, version: number): Feature[] {
+  const known: readonly (Feature & { until?: number })[] = [...schema.features, ...(schema.dropped ?? [])];
+  return known
+    .filter(({ since = 1, until = Number.POSITIVE_INFINITY }) => since <= version && version < until)
+    .sort((left, right) => left.id - right.id);
 }
 
 /** The schema of a new group: feature ids from 1 in the order given, schema version 1. The spec has been validated. */

@@ -2,7 +2,7 @@
  * Arrow record batches from stored records: rows of a version merge in, one encapsulated record-batch message out.
  *
  * I1  A message and the schema message together are at most `messageBytesMax`, so that they fit a frame; `append` takes fewer rows rather than more bytes.
- * I2  Rows leave in the order they came; a feature that a row's schema version has not is null.
+ * I2  Rows leave in the order they came; a feature that a row's schema version had not yet is its default, or null.
  * I3  Memory is that of one batch. It is reused from batch to batch and goes with the writer.
  *
  * How: rows go through in chunks of at most CHUNK_ROWS, column after column, so that a chunk's rows stay in the core's
@@ -15,14 +15,21 @@
 import { strict as assert } from 'node:assert';
 import { BufferRegion, FieldNode, Message, RecordBatch } from 'apache-arrow/ipc/metadata/message';
 import {
+  ByteWriter,
+  compileLayout,
+  encodeRow,
   FEATURES_MAX,
+  type Feature,
   type FeatureSlot,
+  type GroupLayouts,
   type GroupSchema,
   type KeyType,
   type ListItemType,
   type RowLayout,
+  readSlots,
 } from '../protocol/index.ts';
 import {
+  arenaOf,
   RECORD_EVENT_TIME_AT,
   RECORD_FLAGS_AT,
   RECORD_HEADER_BYTES,
@@ -61,7 +68,8 @@ interface KeyStep {
 }
 
 interface FeatureStep {
-  readonly id: number;
+  /** Where rows of the schema's own version have it. */
+  readonly slot: FeatureSlot;
   readonly builder: ColumnBuilder;
 }
 
@@ -69,6 +77,8 @@ interface FeatureStep {
 interface VersionPlan {
   /** In the order of the features that the scan sends; undefined when the version has it not. */
   readonly slots: readonly (FeatureSlot | undefined)[];
+  /** In the same order: whether it reads as its default where the version has it not. */
+  readonly hasDefault: readonly boolean[];
   /** Words of the validity bitmap that hold their bits. */
   readonly bitmapWords: readonly number[];
 }
@@ -84,11 +94,34 @@ class ChunkRows implements RowChunk {
   readonly common: Uint32Array = new Uint32Array(FEATURES_MAX >>> 5);
 }
 
+/**
+ * As many rows as a chunk may have of nothing but defaults: one row, which all of them are. So a default goes through
+ * the column's own loop, whatever its type.
+ */
+class DefaultRows implements RowChunk {
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly rows: Uint32Array = new Uint32Array(CHUNK_ROWS);
+  readonly common: Uint32Array;
+  count = 0;
+
+  constructor(layout: RowLayout) {
+    const writer = new ByteWriter(layout.variableStart);
+    encodeRow(layout, {}, writer);
+    const { bytes, words } = arenaOf(writer.finish().slice());
+    this.bytes = bytes;
+    this.words = words;
+    this.common = words.slice(BITMAP_WORD, BITMAP_WORD + (layout.bitmapBytes >>> 2));
+  }
+}
+
 export class ArrowWriter {
   readonly schemaMessage: Uint8Array;
   rowCount = 0;
 
-  readonly #layouts: ReadonlyMap<number, RowLayout>;
+  readonly #schema: GroupSchema;
+  readonly #layouts: Pick<GroupLayouts, 'of'>;
+  readonly #defaults: DefaultRows;
   readonly #plans = new Map<number, VersionPlan>();
   readonly #chunk = new ChunkRows();
   readonly #builders: readonly ColumnBuilder[];
@@ -100,14 +133,18 @@ export class ArrowWriter {
   readonly #bodyBytesMax: number;
   #metadata: Uint8Array = new Uint8Array(0);
 
-  /** Columns as `chooseColumns` answers them; `layouts` by schema version. */
+  /** Columns as `chooseColumns` answers them; `layouts` knows every version of the group's rows. */
   constructor(
     schema: GroupSchema,
-    layouts: ReadonlyMap<number, RowLayout>,
+    layouts: Pick<GroupLayouts, 'of'>,
     columns: readonly ArrowColumn[],
     messageBytesMax: number,
   ) {
+    const layout = compileLayout(schema);
+    const slotOfId = new Map(layout.slots.map((slot) => [slot.id, slot]));
+    this.#schema = schema;
     this.#layouts = layouts;
+    this.#defaults = new DefaultRows(layout);
     this.schemaMessage = schemaMessage(columns);
     this.#builders = columns.map(builderOf);
     const builderAt = (index: number): ColumnBuilder | undefined => this.#builders[index];
@@ -116,7 +153,9 @@ export class ArrowWriter {
       | FixedColumn
       | undefined;
     this.#featureSteps = columns.flatMap((column, index) =>
-      column.source === 'feature' ? [{ id: column.feature.id, builder: builderAt(index)! }] : [],
+      column.source === 'feature'
+        ? [{ slot: slotOfId.get(column.feature.id)!, builder: builderAt(index)! }]
+        : [],
     );
     this.#rowBytes = columns.reduce((bytes, column) => bytes + bytesARow(column), 0);
     this.#hasVariable = columns.some(isVariable);
@@ -162,8 +201,10 @@ export class ArrowWriter {
     for (let i = 0; i < this.#featureSteps.length; i++) {
       const { builder } = this.#featureSteps[i]!;
       const slot = plan.slots[i];
-      if (slot === undefined) builder.appendNulls(chunk.count);
-      else builder.append(chunk, slot);
+      if (slot !== undefined) builder.append(chunk, slot);
+      else if (plan.hasDefault[i])
+        builder.append(this.#defaultRows(chunk.count), this.#featureSteps[i]!.slot);
+      else builder.appendNulls(chunk.count);
     }
     this.rowCount += chunk.count;
     return chunk.count;
@@ -220,20 +261,30 @@ export class ArrowWriter {
     }
   }
 
+  #defaultRows(count: number): DefaultRows {
+    this.#defaults.count = count;
+    return this.#defaults;
+  }
+
   #planOf(schemaVersion: number): VersionPlan {
     const known = this.#plans.get(schemaVersion);
     if (known !== undefined) return known;
-    const layout = this.#layouts.get(schemaVersion);
+    const layout = this.#layouts.of(schemaVersion);
     if (layout === undefined) {
       throw new ServerError(
         'INTERNAL',
         `a stored row has schema version ${schemaVersion}, which the catalog lacks`,
       );
     }
-    const byId = new Map(layout.slots.map((slot) => [slot.id, slot]));
-    const slots = this.#featureSteps.map((step) => byId.get(step.id));
+    const read = readSlots(
+      this.#schema,
+      this.#featureSteps.map((step) => step.slot),
+      layout,
+    );
+    const slots = read.map(({ slot }) => slot);
+    const hasDefault = read.map(({ absent }) => absent !== null);
     const bitmapWords = new Set(slots.flatMap((slot) => (slot === undefined ? [] : [slot.index >>> 5])));
-    const plan: VersionPlan = { slots, bitmapWords: [...bitmapWords] };
+    const plan: VersionPlan = { slots, hasDefault, bitmapWords: [...bitmapWords] };
     this.#plans.set(schemaVersion, plan);
     return plan;
   }
@@ -322,14 +373,22 @@ const SCALAR_BYTES: Readonly<Record<Exclude<ListItemType, 'string'>, number>> = 
   timestamp: 8,
 };
 
-/** What a row adds to the column at least: its fixed bytes or offset, and a byte for its validity bit. */
+/**
+ * What a row adds to the column: its fixed bytes or offset, and a byte for its validity bit. The values of a variable
+ * column are within the record, but for the default of a feature that was added later.
+ */
 function bytesARow(column: ArrowColumn): number {
-  if (isVariable(column)) return 5;
+  if (isVariable(column)) return 5 + (column.source === 'feature' ? addedTextBytes(column.feature) : 0);
   if (column.source === 'event-time') return 8;
   if (column.source === 'key') return keyWidth(column.key.type);
   const { type, length } = column.feature;
   if (type === 'vector') return 1 + 4 * (length ?? 0);
   return 1 + SCALAR_BYTES[type as Exclude<ListItemType, 'string'>];
+}
+
+function addedTextBytes(feature: Feature): number {
+  const isAdded = (feature.since ?? 1) > 1 && typeof feature.default === 'string';
+  return isAdded ? Buffer.byteLength(feature.default as string, 'utf8') : 0;
 }
 
 function isVariable(column: ArrowColumn): boolean {

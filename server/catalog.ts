@@ -11,7 +11,9 @@
  * The main thread alone has one. Left to others: telling the workers (supervisor.ts).
  */
 import {
+  changeSchema,
   GROUPS_MAX,
+  type GroupChange,
   type GroupSchema,
   type GroupSpec,
   ProtocolError,
@@ -97,6 +99,17 @@ export class Catalog {
     this.#write(rest, this.#nextGroupId);
     this.#byName.delete(name);
     return dropped;
+  }
+
+  /** Throws GROUP_NOT_FOUND, SCHEMA_INVALID, FEATURE_NOT_FOUND, LIMIT_EXCEEDED, and what the disk refuses. */
+  alter(name: string, change: GroupChange, nowMicros: number): GroupSchema {
+    const before = this.get(name);
+    const after = changeSchema(before, change, nowMicros);
+    if (after === before) return before;
+    const groups = [...this.#byName.values()].map((group) => (group === before ? after : group));
+    this.#write(groups, this.#nextGroupId);
+    this.#byName.set(name, after);
+    return after;
   }
 
   #write(groups: GroupSchema[], nextGroupId: number): void {

@@ -17,6 +17,7 @@ import {
 } from '../protocol/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { Logger } from './log.ts';
+import { alterGroup } from './operations/alter-group.ts';
 import { createGroup } from './operations/create-group.ts';
 import { dropGroup } from './operations/drop-group.ts';
 import { getGroup } from './operations/get-group.ts';
@@ -42,7 +43,10 @@ export interface ControlOperation {
 }
 
 const CONTROL_OPERATIONS: ReadonlyMap<number, ControlOperation> = new Map(
-  [createGroup, getGroup, listGroups, dropGroup, status].map((operation) => [operation.number, operation]),
+  [createGroup, alterGroup, getGroup, listGroups, dropGroup, status].map((operation) => [
+    operation.number,
+    operation,
+  ]),
 );
 
 export class ControlService {

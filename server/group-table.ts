@@ -1,15 +1,15 @@
 /**
  * The groups that one thread knows, with what it compiled for them.
  *
- * I1  It follows the catalog: a group is added on every thread before its creation is answered, and forgotten on every
- *     thread before its drop is.
+ * I1  It follows the catalog: a group is added on every thread before its creation is answered, changed before its change
+ *     is, and forgotten before its drop is.
  * I2  Ids are never reused, so an id means one group or none, for ever.
  */
 import { strict as assert } from 'node:assert';
 import {
-  compileLayout,
   fixedKeyBytes,
   GROUPS_MAX,
+  GroupLayouts,
   type GroupSchema,
   type KeyColumn,
   ProtocolError,
@@ -20,7 +20,10 @@ import { ProjectionCache } from './projection.ts';
 
 export interface Group {
   readonly schema: GroupSchema;
+  /** Of the schema's own version. */
   readonly layout: RowLayout;
+  /** Of every version that the group has had, those after the schema's included. */
+  readonly layouts: GroupLayouts;
   readonly projections: ProjectionCache;
   /** Bytes of every key, when any bytes of that length are a legal key; else 0. */
   readonly plainKeyBytes: number;
@@ -37,15 +40,18 @@ export class GroupTable implements GroupPolicies {
 
   add(schema: GroupSchema): void {
     assert(this.#byId[schema.id] === undefined, 'a group id is used once');
-    const group: Group = {
-      schema,
-      layout: compileLayout(schema),
-      projections: new ProjectionCache(),
-      plainKeyBytes: plainKeyBytes(schema.key),
-      policy: policyOf(schema),
-    };
-    this.#byId[schema.id] = group;
-    this.#byName.set(schema.name, group);
+    this.#set(schema, new GroupLayouts(schema));
+  }
+
+  /**
+   * Whoever holds the group as it was goes on with that: a scan under way ends with the columns it began with. It too
+   * reads rows of the new version, for the layouts are shared.
+   */
+  change(schema: GroupSchema): void {
+    const before = this.#byId[schema.id];
+    assert(before?.schema.name === schema.name, 'a group that is there is changed');
+    before.layouts.learn(schema);
+    this.#set(schema, before.layouts);
   }
 
   remove(id: number): void {
@@ -71,6 +77,25 @@ export class GroupTable implements GroupPolicies {
     if (group === undefined) throw new ProtocolError('GROUP_NOT_FOUND', `there is no group "${name}"`);
     return group;
   }
+
+  #set(schema: GroupSchema, layouts: GroupLayouts): void {
+    const group = compile(schema, layouts);
+    this.#byId[schema.id] = group;
+    this.#byName.set(schema.name, group);
+  }
+}
+
+function compile(schema: GroupSchema, layouts: GroupLayouts): Group {
+  const layout = layouts.of(schema.version);
+  assert(layout !== undefined, 'layouts have learnt of the schema');
+  return {
+    schema,
+    layout,
+    layouts,
+    projections: new ProjectionCache(schema, layout, layouts),
+    plainKeyBytes: plainKeyBytes(schema.key),
+    policy: policyOf(schema),
+  };
 }
 
 function policyOf(schema: GroupSchema): GroupPolicy {

@@ -17,7 +17,14 @@
  * Left to others: which bytes are a row (storage), where the matrix stands in the response (operations/get-matrix.ts).
  */
 import { strict as assert } from 'node:assert';
-import { type FeatureSlot, ProtocolError, type RowLayout } from '../protocol/index.ts';
+import {
+  type FeatureSlot,
+  type GroupLayouts,
+  type GroupSchema,
+  ProtocolError,
+  type RowLayout,
+  readSlots,
+} from '../protocol/index.ts';
 import { PROJECTIONS_PER_GROUP_MAX } from './limits.ts';
 
 export const DTYPE_FLOAT32 = 0;
@@ -54,6 +61,8 @@ const RUN_NUMBERS = 3;
 const CELL_NUMBERS = 3;
 
 export interface Projection {
+  /** The same columns, of rows of another version of the schema. Throws SCHEMA_VERSION_UNKNOWN. */
+  ofVersion(version: number): Projection;
   readonly schemaVersion: number;
   readonly dtype: number;
   readonly featureIds: Uint16Array;
@@ -68,6 +77,9 @@ export interface Projection {
   readonly runs: Uint32Array;
   /** (READ_ constant, byte offset in the row, column) of each cell that is converted. */
   readonly cells: Uint32Array;
+  /** Cells that the row's version does not have: their columns, and what each is, NaN for null. */
+  readonly absentColumns: Uint32Array;
+  readonly absentValues: Float64Array;
   /** Bit in the row's bitmap, first column, and columns of each requested feature. */
   readonly featureBits: Uint32Array;
   readonly featureColumns: Uint32Array;
@@ -76,17 +88,43 @@ export interface Projection {
   readonly allValid: Uint8Array;
 }
 
-/** Throws FEATURE_NOT_FOUND, TYPE_MISMATCH. Work: the schema's features plus the requested ones. */
-export function compileProjection(layout: RowLayout, featureIds: Uint16Array, dtype: number): Projection {
-  const slots = resolveSlots(layout, featureIds);
+/**
+ * The plan for rows of the layout `from`, of any version of the schema; `layout` is the schema's own.
+ * Throws FEATURE_NOT_FOUND, TYPE_MISMATCH. Work: the schema's features plus the requested ones.
+ */
+export function compileProjection(
+  schema: GroupSchema,
+  layout: RowLayout,
+  from: RowLayout,
+  featureIds: Uint16Array,
+  dtype: number,
+  ofVersion: (version: number) => Projection,
+): Projection {
+  const wanted = resolveSlots(layout, featureIds);
+  const reads = readSlots(schema, wanted, from);
   const cellWords = dtype === DTYPE_FLOAT64 ? 2 : 1;
   const runs: number[] = [];
   const cells: number[] = [];
   const masks = new Map<number, number>();
-  const columns = new Uint32Array(slots.length);
+  const present: FeatureSlot[] = [];
+  const columns: number[] = [];
+  const absentColumns: number[] = [];
+  const absentValues: number[] = [];
+  const validColumns: [from: number, to: number][] = [];
   let column = 0;
-  slots.forEach((slot, index) => {
-    columns[index] = column;
+  wanted.forEach(({ length }, index) => {
+    const { slot, absent } = reads[index]!;
+    if (slot !== undefined || absent !== null) validColumns.push([column, column + length]);
+    if (slot === undefined) {
+      for (let item = 0; item < length; item++) {
+        absentColumns.push(column + item);
+        absentValues.push(absent === null ? Number.NaN : Number(absent));
+      }
+      column += length;
+      return;
+    }
+    present.push(slot);
+    columns.push(column);
     const word = slot.index >>> 5;
     masks.set(word, ((masks.get(word) ?? 0) | (1 << (slot.index & 31))) >>> 0);
     const read = READ_OF_TYPE[slot.type]!;
@@ -101,9 +139,10 @@ export function compileProjection(layout: RowLayout, featureIds: Uint16Array, dt
   });
   const validityStride = (column + 7) >>> 3;
   const allValid = new Uint8Array(validityStride);
-  setBits(allValid, 0, 0, column);
+  for (const [first, end] of validColumns) setBits(allValid, 0, first, end);
   return {
-    schemaVersion: layout.schemaVersion,
+    ofVersion,
+    schemaVersion: from.schemaVersion,
     dtype,
     featureIds: featureIds.slice(),
     columnCount: column,
@@ -113,9 +152,11 @@ export function compileProjection(layout: RowLayout, featureIds: Uint16Array, dt
     masks: Uint32Array.from(masks.values()),
     runs: Uint32Array.from(runs),
     cells: Uint32Array.from(cells),
-    featureBits: Uint32Array.from(slots, (slot) => slot.index),
-    featureColumns: columns,
-    featureLengths: Uint32Array.from(slots, (slot) => slot.length),
+    absentColumns: Uint32Array.from(absentColumns),
+    absentValues: Float64Array.from(absentValues),
+    featureBits: Uint32Array.from(present, (slot) => slot.index),
+    featureColumns: Uint32Array.from(columns),
+    featureLengths: Uint32Array.from(present, (slot) => slot.length),
     allValid,
   };
 }
@@ -152,30 +193,58 @@ function appendRun(runs: number[], fromWord: number, toWord: number, words: numb
 
 /** Compiled projections of one group. */
 export class ProjectionCache {
+  readonly #schema: GroupSchema;
+  readonly #layout: RowLayout;
+  readonly #layouts: GroupLayouts;
   readonly #byHash: Map<number, Projection> = new Map();
 
-  /** Bound: one pass over the ids; a compilation when they are new. */
-  get(layout: RowLayout, featureIds: Uint16Array, dtype: number): Projection {
-    const hash = hashIds(featureIds, dtype);
+  /** `layout` is the schema's own; `layouts` may come to know versions after it. */
+  constructor(schema: GroupSchema, layout: RowLayout, layouts: GroupLayouts) {
+    this.#schema = schema;
+    this.#layout = layout;
+    this.#layouts = layouts;
+  }
+
+  /**
+   * For rows of one version of the schema, by default its own. Bound: one pass over the ids; a compilation when they are
+   * new. Throws FEATURE_NOT_FOUND, TYPE_MISMATCH, and SCHEMA_VERSION_UNKNOWN for a version that the group has not had.
+   */
+  get(featureIds: Uint16Array, dtype: number, version: number = this.#layout.schemaVersion): Projection {
+    const hash = hashIds(featureIds, dtype, version);
     const cached = this.#byHash.get(hash);
     if (
       cached !== undefined &&
       cached.dtype === dtype &&
-      cached.schemaVersion === layout.schemaVersion &&
+      cached.schemaVersion === version &&
       equalIds(cached.featureIds, featureIds)
     ) {
       return cached;
     }
-    const projection = compileProjection(layout, featureIds, dtype);
+    const projection = this.#compile(featureIds, dtype, version);
     if (this.#byHash.size >= PROJECTIONS_PER_GROUP_MAX) this.#byHash.clear();
     this.#byHash.set(hash, projection);
     return projection;
   }
+
+  #compile(featureIds: Uint16Array, dtype: number, version: number): Projection {
+    const from = this.#layouts.of(version);
+    if (from === undefined) refuseVersion(version, this.#schema.version);
+    const ids = featureIds.slice();
+    const ofVersion = (other: number): Projection => this.get(ids, dtype, other);
+    return compileProjection(this.#schema, this.#layout, from, ids, dtype, ofVersion);
+  }
+}
+
+function refuseVersion(version: number, known: number): never {
+  throw new ProtocolError(
+    'SCHEMA_VERSION_UNKNOWN',
+    `a row carries schema version ${version}; the group's versions go up to ${known}`,
+  );
 }
 
 /** FNV-1a over the ids: a map key without a string. Colliding lists evict each other, and are compared (`equalIds`). */
-function hashIds(ids: Uint16Array, dtype: number): number {
-  let hash = 0x811c9dc5 ^ dtype;
+function hashIds(ids: Uint16Array, dtype: number, version: number): number {
+  let hash = 0x811c9dc5 ^ dtype ^ (version << 1);
   for (let index = 0; index < ids.length; index++) hash = Math.imul(hash ^ ids[index]!, 0x01000193);
   return hash;
 }
@@ -204,6 +273,7 @@ export function projectRow(
 ): void {
   copyRuns(projection.runs, words, rowOffset >>> 2, targetWords, cellsOffset >>> 2);
   if (projection.cells.length > 0) convertCells(projection, view, rowOffset, targetView, cellsOffset);
+  if (projection.absentColumns.length > 0) fillAbsent(projection, targetView, cellsOffset);
   const { allValid } = projection;
   for (let index = 0; index < allValid.length; index++)
     targetBytes[validityOffset + index] = allValid[index]!;
@@ -273,6 +343,16 @@ function readCell(read: number, view: DataView, offset: number): number {
     default:
       assert(read === READ_FLOAT64, 'a cell is read by a known kind');
       return view.getFloat64(offset, true);
+  }
+}
+
+/** What rows of this version say nothing of: the feature's default, or no value. */
+function fillAbsent(projection: Projection, target: DataView, cellsOffset: number): void {
+  const { absentColumns, absentValues, cellWords } = projection;
+  for (let index = 0; index < absentColumns.length; index++) {
+    const value = absentValues[index]!;
+    if (cellWords === 2) target.setFloat64(cellsOffset + absentColumns[index]! * 8, value, true);
+    else target.setFloat32(cellsOffset + absentColumns[index]! * 4, value, true);
   }
 }
 

@@ -4,16 +4,22 @@
  * Ranges are over the whole keyspace, so one request may be sent to every shard: each scans those of the partitions
  * that it owns, in ascending order, and a shard that owns none of them answers no rows.
  */
-import { PARTITION_COUNT, type RowLayout, type ScanRequest } from '../protocol/index.ts';
+import {
+  type GroupSchema,
+  PARTITION_COUNT,
+  ProtocolError,
+  type ScanRequest,
+  schemaAt,
+} from '../protocol/index.ts';
 import { type ArrowColumn, chooseColumns } from './arrow-schema.ts';
 import type { Group } from './group-table.ts';
 import { SCAN_BATCH_BYTES_MAX, SCAN_BATCH_BYTES_MIN } from './scan-limits.ts';
 
 export interface ScanPlan {
   readonly group: Group;
+  /** The version of the group's schema in terms of which rows are answered. */
+  readonly schema: GroupSchema;
   readonly columns: readonly ArrowColumn[];
-  /** By schema version. */
-  readonly layouts: ReadonlyMap<number, RowLayout>;
   /** Ascending. */
   readonly partitions: Uint16Array;
   readonly batchRows: number;
@@ -21,7 +27,7 @@ export interface ScanPlan {
   readonly creditBytes: number;
 }
 
-/** Throws FEATURE_NOT_FOUND and MALFORMED_REQUEST. */
+/** Throws FEATURE_NOT_FOUND, SCHEMA_VERSION_UNKNOWN and MALFORMED_REQUEST. */
 export function planScan(
   request: ScanRequest,
   group: Group,
@@ -35,10 +41,17 @@ export function planScan(
       if (partition % shardCount === shardIndex && isOwnedHere(partition)) partitions.push(partition);
     }
   }
+  const schema = schemaAt(group.schema, request.schemaVersion ?? group.schema.version);
+  if (schema === undefined) {
+    throw new ProtocolError(
+      'SCHEMA_VERSION_UNKNOWN',
+      `group "${group.schema.name}" has schema version ${group.schema.version}; ${request.schemaVersion} was asked for`,
+    );
+  }
   return {
     group,
-    columns: chooseColumns(group.schema, request.columns ?? undefined),
-    layouts: new Map([[group.layout.schemaVersion, group.layout]]),
+    schema,
+    columns: chooseColumns(schema, request.columns ?? undefined),
     partitions: Uint16Array.from(partitions),
     batchRows: request.batchRows,
     // A batch of the size of the credit: the next one is encoded while the client is busy with this one.

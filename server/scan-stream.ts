@@ -69,8 +69,8 @@ export class ScanStream {
     this.#context = context;
     this.#plan = plan;
     this.#host = host;
-    const { schema } = plan.group;
-    this.#writer = new ArrowWriter(schema, plan.layouts, plan.columns, SCAN_MESSAGE_BYTES_MAX);
+    const { schema } = plan;
+    this.#writer = new ArrowWriter(schema, plan.group.layouts, plan.columns, SCAN_MESSAGE_BYTES_MAX);
     this.#rows = new ScanRows(host.source, schema.id, plan.partitions, () => host.wake(this));
     this.#creditBytes = plan.creditBytes;
     context.acquire(0);

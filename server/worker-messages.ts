@@ -56,6 +56,7 @@ export interface WorkerData {
 export type MainMessage =
   | { readonly type: 'open'; readonly map: PartitionMap }
   | { readonly type: 'group-added'; readonly requestId: number; readonly group: GroupSchema }
+  | { readonly type: 'group-changed'; readonly requestId: number; readonly group: GroupSchema }
   | { readonly type: 'group-dropped'; readonly requestId: number; readonly groupId: number }
   | { readonly type: 'status'; readonly requestId: number }
   | {

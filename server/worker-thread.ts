@@ -132,6 +132,10 @@ class WorkerRunner implements WorkerThread {
         this.groups.add(message.group);
         this.#post({ type: 'acknowledged', requestId: message.requestId });
         return;
+      case 'group-changed':
+        this.groups.change(message.group);
+        this.#post({ type: 'acknowledged', requestId: message.requestId });
+        return;
       case 'group-dropped':
         this.groups.remove(message.groupId);
         this.#post({ type: 'acknowledged', requestId: message.requestId });

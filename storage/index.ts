@@ -1,5 +1,5 @@
 /** storage's door: one shard's engine, the reader that scan threads use, and what their users need. */
-export { type Arena, ArenaTable } from './arena.ts';
+export { type Arena, ArenaTable, arenaOf } from './arena.ts';
 export { BACKUP_CHUNK_BYTES, ChunkWriter, readChunk, readChunkTable } from './backup-chunk.ts';
 export * from './backup-keys.ts';
 export * from './backup-manifest.ts';

@@ -140,6 +140,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/cli/serve.test.ts',
     why: 'the program is run as a person runs it',
   },
+  'server/operations/alter-group.ts': {
+    by: 'client/schema-evolution.test.ts',
+    why: 'asked of a running node',
+  },
   'server/operations/create-group.ts': {
     by: 'server/node.test.ts',
     why: 'asked of a running node',

@@ -1,7 +1,8 @@
 /**
  * SCAN: streams a group's partitions as Arrow record batches. Sent to a shard's scan port.
  *
- *   request     {group, partitions?: [[from, toExclusive], …], columns?: [name, …], batchRows?, creditBytes}
+ *   request     {group, partitions?: [[from, toExclusive], …], columns?: [name, …], batchRows?, creditBytes,
+ *               schemaVersion?}
  *   responses   data frames with MORE: 0 u32 partition of the last row | 4 u32 rowCount | 8 u32 0 | 12 u32 0
  *                 | 16 Arrow IPC stream bytes (the first frame's begin with the schema message)
  *               the last frame, without MORE: MessagePack {rows, bytes, partitions}
@@ -20,6 +21,7 @@ import {
   PARTITION_COUNT,
   SCAN_BATCH_ROWS_DEFAULT,
   SCAN_BATCH_ROWS_MAX,
+  SCHEMA_VERSIONS_MAX,
 } from '../limits.ts';
 import type { MessagePackMap } from '../message-pack.ts';
 import { OPERATIONS } from '../operation.ts';
@@ -50,6 +52,11 @@ export interface ScanRequest {
   columns: string[] | null;
   batchRows: number;
   creditBytes: number;
+  /**
+   * In terms of which version of the group's schema rows are answered; absent: the newest that the shard knows. A client
+   * that joins the scans of several shards names it, for the group may be altered between their beginnings.
+   */
+  schemaVersion?: number;
 }
 
 export interface ScanData {
@@ -73,12 +80,13 @@ export function encodeScanRequest(writer: ByteWriter, options: RequestOptions, r
   if (request.columns !== null) body['columns'] = request.columns;
   body['batchRows'] = request.batchRows;
   body['creditBytes'] = request.creditBytes;
+  if (request.schemaVersion !== undefined) body['schemaVersion'] = request.schemaVersion;
   appendControlRequest(writer, OPERATIONS.SCAN, options, body);
 }
 
 export function decodeScanRequest(frame: Frame): ScanRequest {
   const map = readControlRequest(frame);
-  return {
+  const request: ScanRequest = {
     group: validateGroupName(map['group']),
     partitions: isAbsent(map['partitions']) ? null : decodePartitions(map),
     columns: isAbsent(map['columns']) ? null : decodeColumns(map),
@@ -87,6 +95,10 @@ export function decodeScanRequest(frame: Frame): ScanRequest {
       : integerField(map, 'batchRows', 1, SCAN_BATCH_ROWS_MAX),
     creditBytes: integerField(map, 'creditBytes', 1, U32_MAX),
   };
+  if (!isAbsent(map['schemaVersion'])) {
+    request.schemaVersion = integerField(map, 'schemaVersion', 1, SCHEMA_VERSIONS_MAX);
+  }
+  return request;
 }
 
 function decodePartitions(map: MessagePackMap): [number, number][] {

@@ -1,12 +1,18 @@
 /**
- * `millrace groups`: lists, shows, creates and drops feature groups.
+ * `millrace groups`: lists, shows, creates, changes and drops feature groups.
  *
  * `create` takes the declaration that the client takes, in JSON or YAML; `drop` wants to be told twice, since it cannot be undone.
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parse as parseYaml } from 'yaml';
-import { type Group, type GroupSpecInput, type Millrace, MillraceError } from '../../client/index.ts';
+import {
+  type Group,
+  type GroupChangeInput,
+  type GroupSpecInput,
+  type Millrace,
+  MillraceError,
+} from '../../client/index.ts';
 import { DURABILITIES, type Durability, type Feature, type GroupSpec } from '../../protocol/index.ts';
 import { messageOf, ServerError } from '../server-error.ts';
 import { type ConnectionOptions, withClient, withConnection } from './connection.ts';
@@ -33,20 +39,25 @@ A declaration, in JSON or YAML:
   durability: journal      # or memory: acknowledged before it is on disk
 `;
 
-/** What `create` may say beside the declaration. */
-interface CreateOptions extends GroupsOptions {
+/** Settings as options. */
+interface SecondsOptions {
   readonly ttl?: number;
   readonly retention?: number;
   readonly lateness?: number;
+}
+
+/** What `create` may say beside the declaration. */
+interface CreateOptions extends GroupsOptions, SecondsOptions {
   readonly durability?: Durability;
 }
 
 export function command(): Command {
-  const groups = new Command('groups').description('list, show, create and drop feature groups');
+  const groups = new Command('groups').description('list, show, create, change and drop feature groups');
   groups
     .addCommand(listCommand(), { isDefault: true })
     .addCommand(showCommand())
     .addCommand(createCommand())
+    .addCommand(alterCommand())
     .addCommand(dropCommand())
     .addHelpText('after', '\nExample:\n  millrace groups\n  millrace groups show airport');
   for (const subcommand of groups.commands) subcommand.exitOverride();
@@ -76,13 +87,10 @@ function showCommand(): Command {
 }
 
 function createCommand(): Command {
-  return withConnection(new Command('create'))
+  return withSeconds(withConnection(new Command('create')))
     .description('create a group from a declaration')
     .argument('<FILE>', 'the declaration, in JSON or YAML; - reads it from the standard input')
     .option('--if-not-exists', 'succeed when the group is there with the same declaration')
-    .option('--ttl <SECONDS>', 'rows older than this, by event time, are missing; 0: they stay', seconds)
-    .option('--retention <SECONDS>', 'how long history is kept; 0: all of it', seconds)
-    .option('--lateness <SECONDS>', 'how late a write may be, if that is longer than the retention', seconds)
     .addOption(
       new Option('--durability <WHEN>', 'when a write is acknowledged: on disk, or in memory').choices(
         DURABILITIES,
@@ -98,9 +106,21 @@ function createCommand(): Command {
     });
 }
 
+function withSeconds(command: Command): Command {
+  return command
+    .option('--ttl <SECONDS>', 'rows older than this, by event time, are missing; 0: they stay', seconds)
+    .option('--retention <SECONDS>', 'how long history is kept; 0: all of it', seconds)
+    .option('--lateness <SECONDS>', 'how late a write may be, if that is longer than the retention', seconds);
+}
+
 type SettingName = 'ttlSeconds' | 'retentionSeconds' | 'latenessSeconds' | 'durability';
 
-function settingsOf({ ttl, retention, lateness, durability }: CreateOptions): Pick<GroupSpec, SettingName> {
+function settingsOf({
+  ttl,
+  retention,
+  lateness,
+  durability,
+}: SecondsOptions & { readonly durability?: Durability }): Pick<GroupSpec, SettingName> {
   return {
     ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
     ...(retention === undefined ? {} : { retentionSeconds: retention }),
@@ -113,6 +133,54 @@ function settingsOf({ ttl, retention, lateness, durability }: CreateOptions): Pi
 function seconds(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number of seconds.');
   return Number(text);
+}
+
+interface AlterOptions extends GroupsOptions, SecondsOptions {
+  readonly add?: string;
+  readonly drop?: string[];
+}
+
+function alterCommand(): Command {
+  return withSeconds(withConnection(new Command('alter')))
+    .description('change a group while its rows are there')
+    .argument('<NAME>', 'the group')
+    .option(
+      '--add <FEATURES>',
+      'features to add, as in a declaration: "{ gate: string, delay: { type: int16, default: 0 } }"',
+    )
+    .option('--drop <FEATURE>', 'a feature to drop, with its values; may be repeated', repeated)
+    .option('--json', 'the schema as JSON')
+    .addHelpText(
+      'after',
+      "\nRows are not rewritten: those that say nothing of an added feature read as its default, or null.\nA feature's type never changes; add another feature, or drop and add it in one change.\n" +
+        '\nExamples:\n  millrace groups alter airport --add "{ gates: { type: int16, default: 1 } }"\n  millrace groups alter airport --drop mean_delay --retention 86400',
+    )
+    .action((name: string, options: AlterOptions) => {
+      const change: GroupChangeInput = {
+        ...settingsOf(options),
+        ...(options.add === undefined ? {} : { add: readFeatures(options.add) }),
+        ...(options.drop === undefined ? {} : { drop: options.drop }),
+      };
+      return withClient(options, async (client) => {
+        const group = await client.alterGroup(name, change);
+        process.stdout.write(options.json === true ? jsonLine(group) : shownGroup(group));
+      });
+    });
+}
+
+function repeated(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+/** Features as a declaration has them, in JSON or YAML; what is in them is checked by the client. */
+function readFeatures(text: string): NonNullable<GroupChangeInput['add']> {
+  try {
+    const parsed: unknown = parseYaml(text);
+    if (typeof parsed === 'object' && parsed !== null) return parsed as NonNullable<GroupChangeInput['add']>;
+  } catch (error) {
+    throw new MillraceError('USAGE', `--add: ${messageOf(error)}`, { cause: error });
+  }
+  throw new MillraceError('USAGE', `--add: ${text} names no features with their types`);
 }
 
 function dropCommand(): Command {

@@ -15,6 +15,7 @@ const FORWARDED: readonly number[] = [
   OPERATIONS.GET_GROUP,
   OPERATIONS.LIST_GROUPS,
   OPERATIONS.DROP_GROUP,
+  OPERATIONS.ALTER_GROUP,
 ];
 
 export function everyPortOperations(thread: WorkerThread, control: ControlLink): Operation[] {

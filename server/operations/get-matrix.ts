@@ -4,7 +4,7 @@
  *   decode keys -> digests -> shard.tryRead: places -> reserve -> project row by row
  *                          -> from the device, or too many for one turn: pending-reads.ts
  *
- * The plan of the projection is compiled once a feature list (projection.ts). All in one turn where the rows are in memory,
+ * The plan of the projection is compiled once a feature list and schema version (projection.ts). All in one turn where the rows are in memory,
  * no object a row.
  */
 import {
@@ -40,7 +40,7 @@ export function getMatrixOperation(shard: ShardServices, reads: PendingReads): O
     handle(context: SessionContext, frame: Frame): void {
       const group = groups.byId(readGroupId(frame));
       const request = decodeGetMatrixRequest(frame, group.schema.key, keys);
-      const projection = group.projections.get(group.layout, request.featureIds, request.dtype);
+      const projection = group.projections.get(request.featureIds, request.dtype);
       const shape = matrixShape(keys.count, projection.columnCount, request.dtype, request.withEventTimes);
       if (shape.bytes > FRAME_BYTES_MAX - RESPONSE_HEADER_BYTES) refuseSize(shape);
       shard.resolve(keys);
@@ -72,7 +72,7 @@ function respond(
   batch: ReadBatch,
   arenas: ArenaTable,
 ): void {
-  verifyVersions(batch, arenas, projection.schemaVersion);
+  verifyVersions(batch, arenas, projection);
   const body = context.reserve(OPERATIONS.GET_MATRIX, correlationId, shape.bytes, 0);
   writeHead(shape, context.output, body);
   writeMatrix(projection, shape, batch, batch.count, 0, arenas, context.output, body);
@@ -105,7 +105,7 @@ class SlicedMatrix implements SlicedResponse {
   }
 
   add(batch: ReadBatch, arenas: ArenaTable, from: number): number {
-    verifyVersions(batch, arenas, this.#projection.schemaVersion);
+    verifyVersions(batch, arenas, this.#projection);
     const rowBytes = this.#shape.columnCount * this.#projection.cellWords * 4;
     const count = Math.min(batch.count, Math.max(1, Math.floor(READ_TURN_BYTES / rowBytes)));
     writeMatrix(
@@ -128,14 +128,15 @@ class SlicedMatrix implements SlicedResponse {
   }
 }
 
-/** Rows are projected by the layout of one schema version, and a group has one so far. */
-function verifyVersions(batch: ReadBatch, arenas: ArenaTable, schemaVersion: number): void {
+/** Rows of other versions have projections of their own, made before the response is begun. Throws SCHEMA_VERSION_UNKNOWN. */
+function verifyVersions(batch: ReadBatch, arenas: ArenaTable, projection: Projection): void {
+  let known = projection;
   for (let index = 0; index < batch.count; index++) {
     const record = batch.offset[index]!;
     if (record === RECORD_MISSING) continue;
     const { view, words } = arenas.get(batch.arena[index]!);
     const version = words[recordPayloadOffset(view, record) >>> 2]! & SCHEMA_VERSION_MASK;
-    if (version !== schemaVersion) refuseVersion(version, schemaVersion);
+    if (version !== known.schemaVersion) known = projection.ofVersion(version);
   }
 }
 
@@ -155,7 +156,7 @@ function writeHead(shape: MatrixShape, output: ResponseBytes, body: number): voi
 
 /** Fills the matrix's rows [first, first + count) from the first places of the batch. */
 function writeMatrix(
-  projection: Projection,
+  asked: Projection,
   shape: MatrixShape,
   batch: ReadBatch,
   count: number,
@@ -165,7 +166,10 @@ function writeMatrix(
   body: number,
 ): void {
   const { bytes, view, words } = output;
-  const cellsStride = shape.columnCount * projection.cellWords * 4;
+  // Two versions take turns where a group is being rewritten: the one before is at hand.
+  let projection = asked;
+  let other = asked;
+  const cellsStride = shape.columnCount * asked.cellWords * 4;
   let cellsAt = body + shape.dataAt + first * cellsStride;
   let validityAt = body + shape.validityAt + first * shape.validityStride;
   const timesWord = shape.withEventTimes ? ((body + shape.eventTimesAt) >>> 2) + 2 * first : -1;
@@ -177,6 +181,12 @@ function writeMatrix(
     if (isFound) {
       const arena = arenas.get(batch.arena[index]!);
       const row = recordPayloadOffset(arena.view, record);
+      const version = arena.words[row >>> 2]! & SCHEMA_VERSION_MASK;
+      if (version !== projection.schemaVersion) {
+        const before = projection;
+        projection = version === other.schemaVersion ? other : asked.ofVersion(version);
+        other = before;
+      }
       projectRow(projection, arena.words, arena.view, row, words, view, cellsAt, bytes, validityAt);
       if (timesWord >= 0) copyEventTime(arena.words, record >>> 2, words, timesWord + 2 * index);
     } else {
@@ -202,12 +212,5 @@ function refuseSize(shape: MatrixShape): never {
   throw new ProtocolError(
     'BATCH_TOO_LARGE',
     `a matrix of ${shape.rowCount} × ${shape.columnCount} takes ${shape.bytes} bytes, and one response at most ${FRAME_BYTES_MAX}: ask for fewer keys`,
-  );
-}
-
-function refuseVersion(version: number, known: number): never {
-  throw new ProtocolError(
-    'SCHEMA_VERSION_UNKNOWN',
-    `a row carries schema version ${version}; the group's is ${known}`,
   );
 }

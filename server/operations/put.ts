@@ -20,9 +20,11 @@ export function putOperation(shard: ShardServices, writes: PendingWrites): Opera
   return {
     number: OPERATIONS.PUT,
     handle(context: SessionContext, frame: Frame): void {
-      const { schema, layout } = shard.groups.byId(readGroupId(frame));
+      const { schema, layouts } = shard.groups.byId(readGroupId(frame));
       const schemaVersion = readSchemaVersion(frame);
-      if (schemaVersion !== schema.version) {
+      // A writer that has not heard of a change goes on with the schema it knows: readers know that one too.
+      const layout = layouts.of(schemaVersion);
+      if (layout === undefined) {
         throw new ProtocolError(
           'SCHEMA_VERSION_UNKNOWN',
           `group "${schema.name}" has schema version ${schema.version}; the rows have ${schemaVersion}`,

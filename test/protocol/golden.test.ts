@@ -37,7 +37,7 @@ function readDocument(file: string): string {
   return readFileSync(fileURLToPath(new URL(`../../../docs/formats/${file}`, import.meta.url)), 'utf8');
 }
 
-for (const file of ['wire.md', 'row.md', 'patch.md']) {
+for (const file of ['wire.md', 'groups.md', 'row.md', 'patch.md']) {
   test(`the examples of docs/formats/${file} are golden bytes`, () => {
     const examples = [...readDocument(file).matchAll(/```hex ([\w-]+)\n([\s\S]*?)```/g)];
     assert.ok(examples.length > 0, `${file} has no example`);

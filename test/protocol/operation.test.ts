@@ -13,6 +13,7 @@ test('numbers never move', () => {
     GET_GROUP: 5,
     LIST_GROUPS: 6,
     DROP_GROUP: 7,
+    ALTER_GROUP: 8,
     GET: 16,
     GET_MATRIX: 17,
     PUT: 18,

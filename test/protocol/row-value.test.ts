@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileLayout, type FeatureSpec } from '../../protocol/index.ts';
-import { refuseItem, refuseValue, typeText } from '../../protocol/row-value.ts';
+import { compileLayout, type FeatureSlot, type FeatureSpec, typeText } from '../../protocol/index.ts';
+import { refuseItem, refuseValue } from '../../protocol/row-value.ts';
 import { refusal } from './frames.ts';
 import { EVERY_TYPE, schemaOf } from './sample-schemas.ts';
 
-function slot(feature: FeatureSpec): Parameters<typeof typeText>[0] {
+function slot(feature: FeatureSpec): FeatureSlot {
   return compileLayout(schemaOf([feature])).slots[0]!;
 }
 

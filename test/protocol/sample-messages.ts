@@ -7,8 +7,11 @@ import {
   add,
   append,
   type ByteWriter,
+  changeSchema,
   compileLayout,
   DTYPE_FLOAT32,
+  encodeAlterGroupRequest,
+  encodeAlterGroupResponse,
   encodeBackupBlocksRequest,
   encodeBackupBlocksResponse,
   encodeBackupKeysRequest,
@@ -209,6 +212,25 @@ export const SAMPLE_MESSAGES: Readonly<Record<string, (writer: ByteWriter) => vo
       ifNotExists: true,
     }),
   'create-group-response': (w) => encodeCreateGroupResponse(w, 7, ROUTE),
+  'alter-group-request': (w) =>
+    encodeAlterGroupRequest(w, OPTIONS, {
+      name: 'route',
+      change: {
+        add: [{ name: 'gate', type: 'string', default: '?' }],
+        drop: ['delay'],
+        retentionSeconds: 86_400,
+      },
+    }),
+  'alter-group-response': (w) =>
+    encodeAlterGroupResponse(
+      w,
+      7,
+      changeSchema(
+        ROUTE,
+        { add: [{ name: 'gate', type: 'string', default: '?' }], drop: ['delay'], retentionSeconds: 86_400 },
+        0,
+      ),
+    ),
   'get-group-request': (w) => encodeGetGroupRequest(w, OPTIONS, 'route'),
   'get-group-response': (w) => encodeGetGroupResponse(w, 7, ROUTE),
   'list-groups-request': (w) => encodeListGroupsRequest(w, OPTIONS),

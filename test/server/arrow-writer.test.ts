@@ -68,7 +68,7 @@ function written(
   );
   const writer = new ArrowWriter(
     schema,
-    layouts,
+    { of: (version) => layouts.get(version) },
     chooseColumns(schema, options.columns),
     options.messageBytesMax ?? MESSAGE_BYTES_MAX,
   );

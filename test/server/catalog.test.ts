@@ -47,6 +47,22 @@ test('a catalog of an earlier version opens, with the settings that groups had t
   assert.deepEqual([made.latenessSeconds, made.durability], [604_800, 'journal']);
 });
 
+test('a change survives a restart, with what earlier versions were', (context) => {
+  const path = join(temporaryDirectory(context), 'catalog.json');
+  const catalog = Catalog.create(nodeDisk, path);
+  catalog.create(spec('a'), NOW);
+  catalog.create(spec('b'), NOW);
+  catalog.alter('a', { add: [{ name: 'x', type: 'int8', default: 3 }] }, NOW);
+  const changed = catalog.alter('a', { drop: ['a'], retentionSeconds: 5 }, NOW);
+  assert.deepEqual([changed.version, changed.dropped?.[0]?.until, changed.features[0]?.since], [3, 3, 2]);
+  assert.deepEqual(Catalog.open(nodeDisk, path).get('a'), changed);
+  assert.equal(catalog.get('b').version, 1);
+  assert.equal(
+    code(() => catalog.alter('c', { drop: ['a'] }, NOW)),
+    'GROUP_NOT_FOUND',
+  );
+});
+
 test('an id is never used again, also after a drop and a restart', (context) => {
   const path = join(temporaryDirectory(context), 'catalog.json');
   const catalog = Catalog.create(nodeDisk, path);

@@ -3,14 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ByteWriter,
+  changeSchema,
   compileLayout,
   decodeRow,
   encodeRow,
   type FeatureSpec,
   type FeatureType,
+  GroupLayouts,
   type GroupSchema,
   type RowLayout,
   schemaFromSpec,
+  validateGroupChange,
 } from '../../protocol/index.ts';
 import {
   compileProjection,
@@ -36,6 +39,8 @@ const NUMERIC: readonly FeatureType[] = [
 ];
 const OTHER: readonly FeatureType[] = ['string', 'bytes', 'list', 'msgpack'];
 const GUARD = 0x5a;
+
+const noOther = (): never => assert.fail('one version is projected');
 
 function schemaOf(features: FeatureSpec[]): GroupSchema {
   return schemaFromSpec({ name: 'g', key: [{ name: 'id', type: 'int64' }], features }, 1, 0);
@@ -155,7 +160,8 @@ test('projection equals the slow reference, for random schemas, rows, feature li
       if (type === 'list') feature.item = 'int32';
       return feature;
     });
-    const layout = compileLayout(schemaOf(features));
+    const schema = schemaOf(features);
+    const layout = compileLayout(schema);
     const numeric = layout.slots.filter((slot) => NUMERIC.includes(slot.type));
     if (numeric.length === 0) continue;
     // Sometimes in schema order (runs), sometimes any, repeats included.
@@ -172,9 +178,12 @@ test('projection equals the slow reference, for random schemas, rows, feature li
     const row = encode(layout, values);
     for (const dtype of [DTYPE_FLOAT32, DTYPE_FLOAT64]) {
       const plan = compileProjection(
+        schema,
+        layout,
         layout,
         Uint16Array.from(asked, (slot) => slot.id),
         dtype,
+        noOther,
       );
       assert.deepEqual(project(plan, row), reference(layout, row.view, asked, dtype), context);
       assert.deepEqual(project(plan, null), reference(layout, null, asked, dtype), context);
@@ -187,26 +196,29 @@ test('features of the matrix type in schema order are one run, and nothing is co
     { length: 50 },
     (_, index): FeatureSpec => ({ name: `f${index}`, type: 'float32' }),
   );
-  const layout = compileLayout(schemaOf([{ name: 't', type: 'timestamp' }, ...features]));
+  const schema = schemaOf([{ name: 't', type: 'timestamp' }, ...features]);
+  const layout = compileLayout(schema);
   const plan = compileProjection(
+    schema,
+    layout,
     layout,
     Uint16Array.from({ length: 50 }, (_, index) => index + 2),
     DTYPE_FLOAT32,
+    noOther,
   );
   assert.deepEqual([plan.runs.length, plan.runs[2], plan.cells.length], [3, 50, 0]);
 });
 
 test('an unknown feature and a feature without numbers are refused', () => {
-  const layout = compileLayout(
-    schemaOf([
-      { name: 'a', type: 'float32' },
-      { name: 's', type: 'string' },
-    ]),
-  );
-  assert.throws(() => compileProjection(layout, Uint16Array.of(1, 9), DTYPE_FLOAT32), {
-    code: 'FEATURE_NOT_FOUND',
-  });
-  assert.throws(() => compileProjection(layout, Uint16Array.of(2), DTYPE_FLOAT32), { code: 'TYPE_MISMATCH' });
+  const schema = schemaOf([
+    { name: 'a', type: 'float32' },
+    { name: 's', type: 'string' },
+  ]);
+  const layout = compileLayout(schema);
+  const compile = (...ids: number[]): Projection =>
+    compileProjection(schema, layout, layout, Uint16Array.from(ids), DTYPE_FLOAT32, noOther);
+  assert.throws(() => compile(1, 9), { code: 'FEATURE_NOT_FOUND' });
+  assert.throws(() => compile(2), { code: 'TYPE_MISMATCH' });
 });
 
 test('the cache gives the plan of the list that was asked for, however many there were', () => {
@@ -214,13 +226,43 @@ test('the cache gives the plan of the list that was asked for, however many ther
     { length: 200 },
     (_, index): FeatureSpec => ({ name: `f${index}`, type: 'float32' }),
   );
-  const layout = compileLayout(schemaOf(features));
-  const cache = new ProjectionCache();
-  const first = cache.get(layout, Uint16Array.of(1, 2), DTYPE_FLOAT32);
-  assert.equal(cache.get(layout, Uint16Array.of(1, 2), DTYPE_FLOAT32), first);
-  assert.notEqual(cache.get(layout, Uint16Array.of(1, 2), DTYPE_FLOAT64), first);
+  const schema = schemaOf(features);
+  const cache = new ProjectionCache(schema, compileLayout(schema), new GroupLayouts(schema));
+  const first = cache.get(Uint16Array.of(1, 2), DTYPE_FLOAT32);
+  assert.equal(cache.get(Uint16Array.of(1, 2), DTYPE_FLOAT32), first);
+  assert.notEqual(cache.get(Uint16Array.of(1, 2), DTYPE_FLOAT64), first);
   for (let id = 1; id <= 200; id++) {
     const ids = Uint16Array.of(id, 1, id);
-    assert.deepEqual(cache.get(layout, ids, DTYPE_FLOAT32).featureIds, ids);
+    assert.deepEqual(cache.get(ids, DTYPE_FLOAT32).featureIds, ids);
   }
+});
+
+test('rows of another version have a plan of their own, for the columns of this one', () => {
+  const first = schemaOf([
+    { name: 'a', type: 'float32' },
+    { name: 'b', type: 'int16' },
+    { name: 'v', type: 'vector', length: 2 },
+  ]);
+  const change = validateGroupChange({
+    drop: ['a'],
+    add: [
+      { name: 'c', type: 'int64', default: 7 },
+      { name: 'a', type: 'float64' },
+      { name: 'w', type: 'vector', length: 2 },
+    ],
+  });
+  const second = changeSchema(first, change, 0);
+  const layouts = new GroupLayouts(second);
+  const cache = new ProjectionCache(second, compileLayout(second), layouts);
+  const idsOf = (...names: string[]): Uint16Array =>
+    Uint16Array.from(names, (name) => compileLayout(second).slots.find((slot) => slot.name === name)!.id);
+  const row = encode(layouts.of(1)!, { a: 1, b: -2, v: [3, 4] });
+  for (const dtype of [DTYPE_FLOAT32, DTYPE_FLOAT64]) {
+    assert.deepEqual(project(cache.get(idsOf('c', 'b', 'a', 'v', 'w'), dtype, 1), row), {
+      cells: [7, -2, Number.NaN, 3, 4, Number.NaN, Number.NaN],
+      valid: [true, true, false, true, true, false, false],
+    });
+  }
+  assert.throws(() => cache.get(idsOf('b'), DTYPE_FLOAT32, 3), { code: 'SCHEMA_VERSION_UNKNOWN' });
+  assert.throws(() => cache.get(Uint16Array.of(1), DTYPE_FLOAT32), { code: 'FEATURE_NOT_FOUND' });
 });

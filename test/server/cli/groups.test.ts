@@ -92,6 +92,28 @@ test('a declaration that is none says why', async (context) => {
   );
 });
 
+test('a group is altered by options, and refuses what cannot be with a reason', async (context) => {
+  const { connect, client } = await startCliNode(context);
+  const alter = (...args: string[]) => millrace(['groups', 'alter', 'typed', ...args, ...connect]);
+  const added = await alter(
+    '--add',
+    '{ gate: { type: string, default: B1 }, seats: int16 }',
+    '--ttl',
+    '3600',
+  );
+  assert.equal(added.status, 0, added.stderr);
+  assert.match(added.stdout, /^typed \(schema version 2; rows expire after 1 h 0 min; /);
+  assert.match(added.stdout, /^ {2}gate +string +default "B1"$/m);
+  const dropped = await alter('--drop', 'gate', '--drop', 'flag', '--json');
+  const schema = JSON.parse(dropped.stdout) as { version: number; features: { name: string }[] };
+  assert.equal(schema.version, 3);
+  assert.ok(schema.features.every(({ name }) => name !== 'gate' && name !== 'flag'));
+  assert.match((await alter('--add', '{ count: int8 }')).stderr, /SCHEMA_INVALID: .*a type never changes/);
+  assert.match((await alter('--add', 'nothing')).stderr, /USAGE: --add/);
+  assert.match((await alter()).stderr, /SCHEMA_INVALID: .*at least one of add, drop/);
+  assert.equal((await client.group('typed')).schema.version, 3);
+});
+
 test('a group is dropped only when it is asked for twice', async (context) => {
   const { connect, client } = await startCliNode(context);
   const hesitant = await millrace(['groups', 'drop', 'route', ...connect]);
