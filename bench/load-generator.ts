@@ -26,6 +26,8 @@ export interface LoadShape {
   seconds: number;
   keyCount: number;
   valueBytes: number;
+  /** Other keys for another seed: reads that are to find nothing cached. */
+  seed?: number;
 }
 
 export interface LoadResult {
@@ -69,6 +71,7 @@ export async function generateLoad(
     shape.valueBytes,
     target.pid,
     target.groupId,
+    ...(shape.seed === undefined ? [] : [shape.seed]),
   ];
   const result = JSON.parse(await runCommand(program, args.map(String))) as LoadResult;
   if (result.errors > 0 || result.answers === 0) {

@@ -30,22 +30,15 @@ export async function startMillrace(
   directory: string,
   shards = 1,
   flags: readonly string[] = [],
+  env: Record<string, string> = {},
 ): Promise<MillraceServer> {
   const port = await freePorts(2 * shards);
   const startedMs = performance.now();
-  const server = start(process.execPath, [
-    PROGRAM,
-    'serve',
-    '--data',
-    directory,
-    '--port',
-    String(port),
-    '--shards',
-    String(shards),
-    '--log-level',
-    'warn',
-    ...flags,
-  ]);
+  const args = [
+    ...[PROGRAM, 'serve', '--data', directory, '--port', String(port), '--shards', String(shards)],
+    ...['--log-level', 'warn', ...flags],
+  ];
+  const server = start(process.execPath, args, env);
   const client = await connectWhenReady(port, () => {
     if (server.hasExited()) throw new Error(`millrace serve ended at once:\n${server.output()}`);
   });

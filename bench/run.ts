@@ -9,6 +9,7 @@
 
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 import { bulkLoad } from './bulk-load.ts';
+import { coldReads } from './cold-reads.ts';
 import { indexMemory } from './index-memory.ts';
 import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
@@ -26,6 +27,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['bulk-load', bulkLoad],
   ['scan', scan],
   ['scan-encode', scanEncode],
+  ['cold-reads', coldReads],
   ['restart', restart],
   ['restart-large', restartLarge],
   ['index-memory', indexMemory],

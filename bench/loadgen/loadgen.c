@@ -14,7 +14,7 @@
  * Millrace: HELLO, then GET of one int64 key. A request is 64 bytes: 40 header, 8 group, 8 count and stride,
  *           8 key. Answers may come in any order: the correlation id is the slot.
  *
- *   loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID]
+ *   loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID [SEED]]
  *
  * Prints one line of JSON.
  */
@@ -315,6 +315,7 @@ int main(int argc, char **argv) {
     value_bytes = strtoul(argv[8], NULL, 10);
     int server_pid = atoi(argv[9]);
     group_id = argc > 10 ? (uint16_t)atoi(argv[10]) : 0;
+    if (argc > 11) random_state ^= (strtoull(argv[11], NULL, 10) + 1) * 0xbf58476d1ce4e5b9ull;
     if (depth < 1 || depth > DEPTH_MAX || connections < 1 || key_count < 1) die("arguments");
 
     int poller = epoll_create1(0);
