@@ -191,12 +191,25 @@ export class Recovery {
       this.index = this.emptyIndex();
       return false;
     }
-    if (loaded.idempotency.length > 0) this.options.windows.decode(loaded.idempotency);
+    if (!this.loadWindows(loaded.idempotency)) return false;
     const replay = this.blockReplay(this.index, found, this.options.damage);
     if (!(await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter))) return false;
     this.loaded = loaded.header;
     this.blockVersions = loaded.header.versions + replay.versions;
     return true;
+  }
+
+  /** What was added before something is found wrong stays: it was given a checksum, and no window grows beyond its bound. */
+  private loadWindows(bytes: Uint8Array): boolean {
+    if (bytes.length === 0) return true;
+    try {
+      this.options.windows.decode(bytes);
+      return true;
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.options.onNotice(`the index checkpoint is not used: ${error.message}`);
+      return false;
+    }
   }
 
   private misfitOf(header: IndexCheckpointHeader, found: Recovered): string | undefined {
