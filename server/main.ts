@@ -38,6 +38,11 @@ const COMMANDS: readonly CommandRow[] = [
     address: `./cli/status${EXTENSION}`,
   },
   {
+    name: 'verify',
+    description: 'read everything in a data directory and say what is damaged',
+    address: `./cli/verify${EXTENSION}`,
+  },
+  {
     name: 'backup',
     description: "copy a live node's data into a directory",
     address: `./cli/backup${EXTENSION}`,

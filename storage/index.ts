@@ -37,6 +37,8 @@ export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } 
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';
 export { StorageError, type StorageErrorCode } from './storage-error.ts';
 export { ValueVerifier } from './stored-value.ts';
+export { type VerifiedFiles, verifyFiles } from './verify-files.ts';
+export { type Finding, type FindingKind, type VerifiedBlocks, verifyBlocks } from './verify-shard.ts';
 export { type RowCursor, VersionMerge } from './version-merge.ts';
 export {
   type PatchMerge,

@@ -206,3 +206,8 @@ export const INDEX_CHECKPOINT_CLOSE_BYTES_MAX: number = 2 * 1024 * 1024 * 1024;
 
 /** Damaged blocks told by name: a device that loses more than this is replaced, not repaired block by block. */
 export const DAMAGED_BLOCKS_LISTED_MAX = 1000;
+
+// Verification
+
+/** Blocks checked in one turn: 8 MiB, so that progress shows and a signal is heard. */
+export const VERIFY_STRETCH_BLOCKS = 2048;

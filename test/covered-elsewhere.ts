@@ -400,4 +400,24 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/backup.test.ts',
     why: 'verifies every value on its way',
   },
+  'storage/verify-block.ts': {
+    by: 'storage/verify-shard.test.ts',
+    why: 'verification of a shard is where every block is looked at',
+  },
+  'storage/verify-files.ts': {
+    by: 'storage/verify-shard.test.ts',
+    why: 'its last test damages a journal and an index checkpoint',
+  },
+  'server/cli/offline-directory.ts': {
+    by: 'server/cli/verify.test.ts',
+    why: 'directories that are whole, missing and in use are opened there',
+  },
+  'server/cli/shard-findings.ts': {
+    by: 'server/cli/verify.test.ts',
+    why: 'its findings are what the command prints',
+  },
+  'server/cli/work-progress.ts': {
+    by: 'server/cli/verify.test.ts',
+    why: 'the command shows it while it reads',
+  },
 };
