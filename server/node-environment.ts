@@ -68,6 +68,10 @@ class NodeDiskFile implements DiskFile {
     return fs.fstatSync(this.fd).size;
   }
 
+  extendSync(bytes: number): void {
+    if (this.sizeBytes() < bytes) fs.ftruncateSync(this.fd, bytes);
+  }
+
   close(): void {
     fs.closeSync(this.fd);
   }

@@ -28,6 +28,7 @@ import {
   type RootDatabaseOptionsWithPath,
   type Transaction,
 } from 'lmdb';
+import { checkDataFile } from './data-file.ts';
 import type { Disk } from './environment.ts';
 import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES, PREFETCH_SLOTS_MIN } from './limits.ts';
 import { PrefetchQueue } from './prefetch-queue.ts';
@@ -103,9 +104,7 @@ export const BLOCK_MAP_BYTES_DEFAULT: number = 2 ** 40;
 const READERS_MAX = 126;
 const DATABASE_NAME = 'blocks';
 const DATA_FILE = 'data.mdb';
-/** What LMDB's first two pages begin with, behind their page headers: magic, then version 2 in 16 bits. */
-const LMDB_MAGIC = 0xbeefc0de;
-const LMDB_VERSION = 2;
+/** In front of all others, never freed. */
 const META_PAGES = 2;
 const KEY_BYTES = 8;
 
@@ -115,7 +114,9 @@ const FULL_CODES: ReadonlySet<unknown> = new Set<unknown>([-30792, 28]);
 /** Opens the environment, and creates it unless `readOnly`: then a writing thread must have opened it before. */
 export function openBlockStore(options: BlockStoreOptions): BlockStore {
   const { directory, mapBytes = BLOCK_MAP_BYTES_DEFAULT, readOnly = false, readAhead = false } = options;
-  if (options.disk !== undefined) checkDataFile(options.disk, directory);
+  if (options.disk?.listFiles(directory).includes(DATA_FILE)) {
+    checkDataFile(options.disk, `${directory}/${DATA_FILE}`);
+  }
   try {
     // lmdb-js knows noReadAhead; its types do not.
     const settings: RootDatabaseOptionsWithPath & { noReadAhead: boolean } = {
@@ -135,31 +136,6 @@ export function openBlockStore(options: BlockStoreOptions): BlockStore {
     throw new StorageError('DATA_DIRECTORY_INVALID', `cannot open the block store ${directory}`, {
       cause: error,
     });
-  }
-}
-
-function checkDataFile(disk: Disk, directory: string): void {
-  if (!disk.listFiles(directory).includes(DATA_FILE)) return;
-  const path = `${directory}/${DATA_FILE}`;
-  const file = disk.openDurable(path);
-  try {
-    // LMDB makes a new store of an empty file, which a crash while it made the first may have left.
-    if (file.sizeBytes() === 0) return;
-    const head = new Uint8Array(META_PAGES * PAGE_BYTES);
-    const isWhole = file.readSync(head, 0) === head.length;
-    const view = new DataView(head.buffer);
-    for (let page = 0; page < META_PAGES; page += 1) {
-      const at = page * PAGE_BYTES + LMDB_PAGE_HEADER_BYTES;
-      const isMeta = view.getUint32(at, true) === LMDB_MAGIC && view.getUint16(at + 4, true) === LMDB_VERSION;
-      if (!isWhole || !isMeta) {
-        throw new StorageError(
-          'DATA_DIRECTORY_INVALID',
-          `${path} is damaged: page ${page} is no page of an LMDB file`,
-        );
-      }
-    }
-  } finally {
-    file.close();
   }
 }
 

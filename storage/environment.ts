@@ -31,6 +31,8 @@ export interface DiskFile {
   /** Reads from `position` until `into` is full or the file ends; returns the bytes read. */
   readSync(into: Uint8Array, position: number): number;
   sizeBytes(): number;
+  /** Makes a shorter file so long; what is added reads as zeros and may take no room. */
+  extendSync(bytes: number): void;
   close(): void;
 }
 

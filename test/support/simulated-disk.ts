@@ -151,6 +151,9 @@ export class SimulatedDisk implements Disk {
         return read.length;
       },
       sizeBytes: () => stored.bytes.length,
+      extendSync: (bytes) => {
+        if (stored.bytes.length < bytes) stored.bytes = extended(stored.bytes, bytes);
+      },
       close: () => {
         if (generation === this.generation) this.openHandles -= 1;
       },
