@@ -6,13 +6,14 @@
  *   own work   the thread's CPU time since the round before (/proc/thread-self/schedstat, ns): waiting for a core is not in it
  *   standstill wall time that the loop was not idle, less the time it waited for a core: own work, and what blocked it, as a
  *              read of the device in this thread would
- * A line a quarter of a second goes to MILLRACE_TURNS_FILE: {"at":ms,"turns":n,"ownMaxMs":x,"stillMaxMs":y,"over5":n}.
+ * A line a quarter of a second goes to MILLRACE_TURNS_FILE: {"at":ms,"turns":n,"ownMaxMs":x,"stillMaxMs":y,"over5":n,"gcMaxMs":x},
+ * the last being the longest garbage collection, which is part of its turn.
  *
  * CommonJS and synchronous, because libuv's thread pool must not start before the launcher has sized it. Reading the two
  * numbers costs about 5 µs a turn.
  */
 const fs: typeof import('node:fs') = require('node:fs');
-const { performance }: typeof import('node:perf_hooks') = require('node:perf_hooks');
+const { performance, PerformanceObserver }: typeof import('node:perf_hooks') = require('node:perf_hooks');
 const { workerData }: typeof import('node:worker_threads') = require('node:worker_threads');
 
 const INTERVAL_MS = 250;
@@ -29,6 +30,7 @@ function record(file: string): void {
   let ownMaxMs = 0;
   let stillMaxMs = 0;
   let over5 = 0;
+  let gcMaxMs = 0;
   let own = 0;
   let queued = 0;
   let active = 0;
@@ -52,14 +54,17 @@ function record(file: string): void {
     if (stillMs > LONG_TURN_MS) over5 += 1;
     const at = Date.now();
     if (at - writtenAt >= INTERVAL_MS) {
-      fs.appendFileSync(file, `${JSON.stringify({ at, turns, ownMaxMs, stillMaxMs, over5 })}\n`);
-      turns = ownMaxMs = stillMaxMs = over5 = 0;
+      fs.appendFileSync(file, `${JSON.stringify({ at, turns, ownMaxMs, stillMaxMs, over5, gcMaxMs })}\n`);
+      turns = ownMaxMs = stillMaxMs = over5 = gcMaxMs = 0;
       writtenAt = at;
       // What writing cost is nobody's turn.
       read();
     }
     setImmediate(turn).unref();
   };
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) gcMaxMs = Math.max(gcMaxMs, duration);
+  }).observe({ entryTypes: ['gc'] });
   read();
   setImmediate(turn).unref();
 }

@@ -12,6 +12,8 @@ export interface Turns {
   stillMaxMs: number;
   /** Turns that stood still for more than 5 ms. */
   over5: number;
+  /** The longest garbage collection, on the wall clock. */
+  gcMaxMs: number;
 }
 
 interface Line extends Turns {
@@ -26,7 +28,7 @@ export function recordTurns(file: string): Record<string, string> {
 
 /** Of the lines written in [fromMs, toMs], on the wall clock. */
 export function turnsBetween(file: string, fromMs: number, toMs: number): Turns {
-  const sum: Turns = { count: 0, ownMaxMs: 0, stillMaxMs: 0, over5: 0 };
+  const sum: Turns = { count: 0, ownMaxMs: 0, stillMaxMs: 0, over5: 0, gcMaxMs: 0 };
   if (!existsSync(file)) return sum;
   for (const text of readFileSync(file, 'utf8').split('\n')) {
     if (text === '') continue;
@@ -36,6 +38,7 @@ export function turnsBetween(file: string, fromMs: number, toMs: number): Turns 
     sum.ownMaxMs = Math.max(sum.ownMaxMs, line.ownMaxMs);
     sum.stillMaxMs = Math.max(sum.stillMaxMs, line.stillMaxMs);
     sum.over5 += line.over5;
+    sum.gcMaxMs = Math.max(sum.gcMaxMs, line.gcMaxMs);
   }
   return sum;
 }

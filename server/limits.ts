@@ -86,13 +86,16 @@ export const WRITE_BUFFER_OVERRUN = 1.5;
 /** An index of 150,000 rows: a shard with less serves nobody. */
 export const INDEX_BYTES_LEAST: number = 8 * 1024 * 1024;
 
-/** Keys looked up in one step of a read: a millisecond when each block comes from the page cache and is checked. */
-export const READ_SLICE_KEYS = 512;
+/** Keys looked up in one step when their blocks are cached: half a millisecond. */
+export const READ_KEYS_MAX = 1024;
+
+/** Keys of one step of a read in slices: a millisecond when each block comes from the page cache and is checked. */
+export const READ_SLICE_KEYS = 256;
 
 /** Bytes of rows copied in one step of a read: half a millisecond. */
 export const READ_TURN_BYTES: number = 2 * MIB;
 
-/** A read goes on in another turn after so long: half of what a turn may take, for its last step comes on top. */
+/** Reads go on in another turn after so long: less than half of what a turn may take, for the last step comes on top. */
 export const READ_TURN_MS = 2;
 
 /** Reads of one shard that await their rows, over all its connections: as many single gets as devices take in 0.2 s. */

@@ -1,16 +1,17 @@
 /**
  * Reads that take more than one turn: their blocks come from the device, or they are too much for one.
  *
- *   start ─▶ look up a slice ──found──▶ its rows go into the response ──more──▶ next slice, or next turn ─┐
- *                 ▲   └──awaited──▶ waits in the store ──done──┐                                          │
- *                 └────────────────────────────────────────────┴──────────────────────────────────────────┘
+ *   start ─▶ ready ─▶ look up a slice ──found──▶ its rows go into the response ──more──▶ ready
+ *              ▲                   └──awaited──▶ waits in the store ──done──▶ ready
+ *              '─ one queue for all reads: a round of the event loop takes from it for READ_TURN_MS
  *
  * I1  A read is answered once: by its rows, by what refused it, or DEADLINE_EXCEEDED before. Others of its connection may
  *     be answered first. It is released when the store has let go of it, also after its deadline.
  * I2  It keeps its own keys, so the frame they came in may go. What it keeps is counted against its connection
  *     (`acquire`) and, over all connections, bounded by SHARD_READS_MAX and SHARD_READ_BYTES_MAX: what exceeds these is refused
  *     OVERLOADED; well before, the connection is held.
- * I3  One turn of it takes READ_TURN_MS and the rest of a slice: of READ_SLICE_KEYS keys, or some READ_TURN_BYTES of rows.
+ * I3  All reads together take READ_TURN_MS of a round of the event loop and the rest of one slice: of READ_SLICE_KEYS keys, or
+ *     some READ_TURN_BYTES of rows.
  * I4  Each slice is looked up in the state of its turn. Rows are atomic, batches are not.
  *
  * A read that is found within one slice is answered like one that never waited, straight into the connection's output; one of
@@ -84,12 +85,15 @@ class PendingRead implements Deadline {
   /** Keys whose rows are in the response. */
   position = 0;
   isAnswered = false;
+  /** What the wait ended with, if not with blocks. */
+  error: StorageError | null = null;
   readonly done: (error: StorageError | null) => void;
-  readonly advance: () => void;
 
   constructor(owner: PendingReads) {
-    this.done = (error): void => owner.resume(this, error);
-    this.advance = (): void => owner.resume(this, null);
+    this.done = (error): void => {
+      this.error = error;
+      owner.makeReady(this);
+    };
   }
 
   expire(): void {
@@ -116,11 +120,17 @@ export class PendingReads {
   readonly #options: PendingReadsOptions;
   readonly #isBusy: () => boolean;
   readonly #spare: PendingRead[] = [];
+  /** Reads that can go on, and how many of the first have. */
+  #ready: PendingRead[] = [];
+  #taken = 0;
+  #isScheduled = false;
+  readonly #runReady: () => void;
   #count = 0;
   #bytes = 0;
 
   constructor(options: PendingReadsOptions) {
     this.#options = options;
+    this.#runReady = (): void => this.#run();
     const { store } = options.shard;
     this.#isBusy = (): boolean => store.readPressure || this.#bytes >= READ_PRESSURE_BYTES;
   }
@@ -159,52 +169,78 @@ export class PendingReads {
     this.#count += 1;
     this.#take(read, ownBytes);
     if (read.deadlineMs !== NO_DEADLINE) this.#options.deadlines.add(read);
-    if (isSliced) this.#slice(read);
-    this.resume(read, null);
+    if (isSliced) {
+      // Decoding so many keys was this turn's work.
+      this.#slice(read);
+      this.makeReady(read);
+    } else {
+      this.#step(read);
+    }
     if (this.#count > 0 && this.#isBusy()) context.holdWhile(this.#isBusy);
   }
 
-  /** Goes on with a read: after it waited, or in the next turn. */
-  resume(read: PendingRead, error: StorageError | null): void {
+  /** Goes on with the read in this round of the event loop, or in one of the next. */
+  makeReady(read: PendingRead): void {
+    this.#ready.push(read);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#options.schedule(this.#runReady);
+  }
+
+  /** Takes steps of the reads that are ready, in turn, for READ_TURN_MS. */
+  #run(): void {
+    this.#isScheduled = false;
+    const { nowMs, schedule } = this.#options;
+    const untilMs = nowMs() + READ_TURN_MS;
+    do {
+      const read = this.#ready[this.#taken];
+      if (read === undefined) break;
+      this.#taken += 1;
+      this.#step(read);
+    } while (nowMs() < untilMs);
+    if (this.#taken < this.#ready.length) {
+      this.#isScheduled = true;
+      schedule(this.#runReady);
+    }
+    if (this.#taken === this.#ready.length || this.#taken >= READ_SPARES_MAX) {
+      this.#ready = this.#ready.slice(this.#taken);
+      this.#taken = 0;
+    }
+  }
+
+  /** One slice of a read: then it is answered, waits in the store, or is ready again. */
+  #step(read: PendingRead): void {
     const { context } = read;
     assert(context !== undefined, 'a read goes on until it is answered');
-    if (read.isAnswered || !context.isOpen) {
-      this.#end(read);
-      return;
-    }
-    try {
-      if (error !== null) throw error;
-      if (!this.#advance(read, context)) return;
-    } catch (thrown) {
-      const code = errorCodeOf(thrown);
-      if (code === undefined) {
-        this.#end(read);
-        throw thrown;
+    if (!read.isAnswered && context.isOpen) {
+      try {
+        if (read.error !== null) throw read.error;
+        if (!this.#advance(read, context)) return;
+      } catch (thrown) {
+        const code = errorCodeOf(thrown);
+        if (code === undefined) {
+          this.#end(read);
+          throw thrown;
+        }
+        context.respondError(read.responder!.operation, read.correlationId, code, messageOf(thrown));
       }
-      context.respondError(read.responder!.operation, read.correlationId, code, messageOf(thrown));
     }
     this.#end(read);
   }
 
-  /** True when the read has been answered; false when it waits, in the store or for its next turn. */
+  /** True when the read has been answered; false when it goes on later. */
   #advance(read: PendingRead, context: SessionContext): boolean {
-    const { shard, nowMs, schedule } = this.#options;
-    const { batch, store } = shard;
-    const untilMs = nowMs() + READ_TURN_MS;
+    const { batch, store } = this.#options.shard;
     const { count } = read.keys;
-    for (;;) {
-      const slice = sliceOf(read);
-      if (!store.tryRead(read.group, slice, read.nowSeconds, batch, read.done)) return false;
-      if (read.sliced === undefined) {
-        if (batch.count === count && read.responder!.respond(context, read.correlationId, batch)) return true;
-        this.#slice(read);
-      }
-      read.position += read.sliced!.add(batch, store.arenas, read.position);
-      if (read.position === count) break;
-      if (nowMs() >= untilMs) {
-        schedule(read.advance);
-        return false;
-      }
+    if (!store.tryRead(read.group, sliceOf(read), read.nowSeconds, batch, read.done)) return false;
+    if (read.sliced === undefined) {
+      if (batch.count === count && read.responder!.respond(context, read.correlationId, batch)) return true;
+      this.#slice(read);
+    }
+    read.position += read.sliced!.add(batch, store.arenas, read.position);
+    if (read.position < count) {
+      this.makeReady(read);
+      return false;
     }
     context.adopt(read.sliced!.finish(read.correlationId));
     return true;
@@ -249,6 +285,7 @@ export class PendingReads {
     read.bytes = 0;
     read.position = 0;
     read.isAnswered = false;
+    read.error = null;
     read.deadlineMs = NO_DEADLINE;
     if (this.#spare.length < READ_SPARES_MAX && read.keys.digests.length <= 2 * READ_SPARE_KEYS_MAX) {
       this.#spare.push(read);

@@ -74,6 +74,8 @@ export interface BlockStore extends BlockReader, SpaceSource {
   write(batch: readonly BlockWrite[], removals?: readonly BlockKey[]): Promise<void>;
   /** Brings these values from the device into memory, on other threads, several at once. Never rejects. */
   prefetch(keys: readonly BlockKey[]): Promise<void>;
+  /** Calls of other threads so far, and the sum over them of how many were under way with each. */
+  readonly prefetches: { readonly begun: number; readonly begunBeside: number };
   openSnapshot(): BlockSnapshot;
   /** Bytes of the file that hold pages, free ones included. */
   sizeBytes(): number;
@@ -144,7 +146,7 @@ class LmdbBlockStore implements BlockStore {
   private readonly blocks: KeyedDatabase;
   private readonly mapBytes: number;
   private readonly guard: SpaceGuard | undefined;
-  private readonly prefetches: PrefetchQueue<BlockKey>;
+  readonly prefetches: PrefetchQueue<BlockKey>;
   private failure: StorageError | undefined;
 
   constructor(environment: RootDatabase, mapBytes: number, options: BlockStoreOptions) {

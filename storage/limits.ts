@@ -132,6 +132,8 @@ export const READS_SLOW_FEW = 2;
 export const READ_SAMPLE_EVERY = 64;
 /** What one lookup may wait for the device itself: the turn is to stay well below a millisecond longer for it. */
 export const SLOW_READS_MICROS_MAX = 250;
+/** Blocks that one lookup reads itself, however fast: a millisecond; the rest is fetched by other threads. */
+export const READS_DIRECT_MAX = 256;
 /** Blocks waited for at once, over all lookups: four of the largest batches; a second's work of a device. */
 export const COLD_KEYS_WAITING_MAX: number = 65_536;
 /** From here on connections whose reads wait are held: the device has work for a quarter of a second. */

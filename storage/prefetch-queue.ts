@@ -33,6 +33,9 @@ interface Job<Key> {
 export class PrefetchQueue<Key> {
   /** Keys that have been asked for and are not there yet. */
   keysWaiting = 0;
+  /** Stretches begun since the start, and the sum of how many were under way with each: their quotient is what overlaps. */
+  begun = 0;
+  begunBeside = 0;
   readonly #slots: number;
   readonly #fetch: (keys: readonly Key[], done: () => void) => void;
   /** Jobs with keys that no slot has taken yet. */
@@ -87,6 +90,8 @@ export class PrefetchQueue<Key> {
     job.next = Math.min(from + Math.min(share, PREFETCH_STRETCH_KEYS), job.keys.length);
     job.inFlight += 1;
     this.#slotsUsed += 1;
+    this.begun += 1;
+    this.begunBeside += this.#slotsUsed;
     const count = job.next - from;
     this.#fetch(count === job.keys.length ? job.keys : job.keys.slice(from, job.next), () => {
       this.#slotsUsed -= 1;

@@ -8,7 +8,8 @@
  *   fetching  a read waits for the device, and with it everybody: other threads wait instead. Each READ_SAMPLE_EVERYth
  *             block is read directly all the same, to see whether that has changed.
  *
- * I1  In either state one lookup waits for the device SLOW_READS_MICROS_MAX at most, and one read more: `mayRead` then says no.
+ * I1  In either state one lookup waits for the device SLOW_READS_MICROS_MAX at most, and one read more, and reads at most
+ *     READS_DIRECT_MAX blocks: `mayRead` then says no.
  * I2  It names no clock: times are handed in.
  *
  * A slow read that was only interrupted counts like one of the device; a few of these in 32 do not change the state.
@@ -17,6 +18,7 @@ import {
   READ_SAMPLE_EVERY,
   READ_SLOW_MICROS,
   READ_SLOW_MICROS_PER_KIB,
+  READS_DIRECT_MAX,
   READS_SLOW_FEW,
   READS_SLOW_MIN,
   SLOW_READS_MICROS_MAX,
@@ -30,15 +32,17 @@ export class ReadChoice {
   #seen = 0;
   #untilSample: number = READ_SAMPLE_EVERY;
   #slowMicros = 0;
+  #directReads = 0;
 
   /** A lookup begins. */
   begin(): void {
     this.#slowMicros = 0;
+    this.#directReads = 0;
   }
 
   /** Whether the lookup may read the next block that it misses itself; the read must then be told to `record`. */
   mayRead(): boolean {
-    if (this.#slowMicros >= SLOW_READS_MICROS_MAX) return false;
+    if (this.#slowMicros >= SLOW_READS_MICROS_MAX || this.#directReads >= READS_DIRECT_MAX) return false;
     if (!this.isFetching) return true;
     this.#untilSample -= 1;
     if (this.#untilSample > 0) return false;
@@ -49,6 +53,7 @@ export class ReadChoice {
   record(micros: number, bytes: number): void {
     const isSlow = micros >= READ_SLOW_MICROS + (bytes / 1024) * READ_SLOW_MICROS_PER_KIB;
     if (isSlow) this.#slowMicros += micros;
+    this.#directReads += 1;
     this.#history = (this.#history << 1) | (isSlow ? 1 : 0);
     this.#seen = Math.min(this.#seen + 1, 32);
     const slow = bitsOf(this.#history);

@@ -105,6 +105,9 @@ export interface ShardStatus {
   readonly blockReadsWaitingMost: number;
   /** Blocks that other threads fetched for lookups, and the lookups that waited for them. */
   readonly blocksFetched: number;
+  /** Calls of other threads for it, and the sum over them of how many were under way: the quotient is what overlaps. */
+  readonly fetches: number;
+  readonly fetchesBeside: number;
   readonly readsWaited: number;
   readonly blockFileBytes: number;
   readonly journalBytes: number;
@@ -413,6 +416,8 @@ export class ShardStore {
       blockReadsWaiting: this.blocks.keysWaiting,
       blockReadsWaitingMost: this.blocks.keysWaitingMost,
       blocksFetched: this.blocks.fetched,
+      fetches: store.prefetches.begun,
+      fetchesBeside: store.prefetches.begunBeside,
       readsWaited: this.blocks.waits,
       blockFileBytes: store.sizeBytes(),
       journalBytes: journal.bytesHeld,

@@ -22,7 +22,7 @@ import {
 } from '../../protocol/index.ts';
 import { type ArenaTable, RECORD_MISSING, type ReadBatch, recordPayloadOffset } from '../../storage/index.ts';
 import { deadlineOf } from '../deadlines.ts';
-import { READ_SLICE_KEYS, READ_TURN_BYTES } from '../limits.ts';
+import { READ_KEYS_MAX, READ_TURN_BYTES } from '../limits.ts';
 import type { Operation, ResponseBytes, SessionContext } from '../operation.ts';
 import { ownResponse, type PendingReads, type ReadResponder, type SlicedResponse } from '../pending-reads.ts';
 import { type Projection, projectMissing, projectRow } from '../projection.ts';
@@ -47,7 +47,7 @@ export function getMatrixOperation(shard: ShardServices, reads: PendingReads): O
       const { id } = group.schema;
       const correlationId = correlationIdOf(frame);
       if (
-        keys.count <= READ_SLICE_KEYS &&
+        keys.count <= READ_KEYS_MAX &&
         shape.bytes <= READ_TURN_BYTES &&
         shard.tryRead(id, keys, context.receivedAtMicros, batch) &&
         batch.count === keys.count

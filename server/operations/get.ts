@@ -19,7 +19,7 @@ import {
 import type { ReadBatch } from '../../storage/index.ts';
 import { deadlineOf } from '../deadlines.ts';
 import { GatheredGets } from '../gathered-gets.ts';
-import { READ_SLICE_KEYS, READ_TURN_BYTES } from '../limits.ts';
+import { READ_KEYS_MAX, READ_TURN_BYTES } from '../limits.ts';
 import type { Operation, SessionContext } from '../operation.ts';
 import type { PendingReads, ReadResponder } from '../pending-reads.ts';
 import { correlationIdOf } from '../request-fields.ts';
@@ -41,7 +41,7 @@ export function getOperation(shard: ShardServices, reads: PendingReads): Operati
       const { id } = group.schema;
       if (keys.count === 1 && gathered.add(context, id, keys, frame)) return;
       if (
-        keys.count <= READ_SLICE_KEYS &&
+        keys.count <= READ_KEYS_MAX &&
         shard.tryRead(id, keys, context.receivedAtMicros, batch) &&
         batch.count === keys.count &&
         responder.respond(context, correlationId, batch)

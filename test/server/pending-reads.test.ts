@@ -17,7 +17,7 @@ import {
   responseBody,
   schemaFromSpec,
 } from '../../protocol/index.ts';
-import { READ_SLICE_KEYS, SHARD_READ_BYTES_MAX, SHARD_READS_MAX } from '../../server/limits.ts';
+import { READ_KEYS_MAX, SHARD_READ_BYTES_MAX, SHARD_READS_MAX } from '../../server/limits.ts';
 import { StorageError } from '../../storage/index.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import type { RecordedFrame } from '../support/recording-session.ts';
@@ -111,6 +111,11 @@ async function answersOf({ operations }: Built, count: number): Promise<Map<numb
   return answers;
 }
 
+/** Settles when no read waits any more. */
+async function ended({ operations }: Built): Promise<void> {
+  while (operations.reads.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
 test('a store that waits for its device answers as one in memory does', async (context) => {
   const seed = testSeed();
   console.log(`seed ${seed}`);
@@ -138,6 +143,7 @@ test('a store that waits for its device answers as one in memory does', async (c
       );
     }
   }
+  await ended(slow);
   assert.ok(slow.shard.store.status().readsWaited > 0);
   assert.deepEqual([slow.operations.reads.inFlight, slow.operations.reads.bytes], [0, 0]);
   assert.equal(slow.operations.session.requestsInFlight, 0);
@@ -147,7 +153,7 @@ test('a batch of many slices answers what its parts answer', async (context) => 
   const random = new SeededRandom(testSeed());
   for (const isSlow of [false, true]) {
     const one = await built(context, 3000, 1200, isSlow);
-    const ids = Array.from({ length: 5 * READ_SLICE_KEYS + 77 }, () => random.below(3300));
+    const ids = Array.from({ length: 5 * READ_KEYS_MAX + 77 }, () => random.below(3300));
     const parts: number[][] = [];
     for (let from = 0; from < ids.length; from += 100) parts.push(ids.slice(from, from + 100));
     for (const isMatrix of [false, true]) {
@@ -253,6 +259,7 @@ test('a read whose deadline passes while it waits is told so once, and its neigh
   assert.equal(one.operations.reads.inFlight, 3, 'the store has not let go of them');
   one.letGo();
   assert.equal(rowsOf((await answersOf(one, 1)).get(3)!).length, 1);
+  await ended(one);
   assert.deepEqual([one.operations.reads.inFlight, one.operations.reads.bytes], [0, 0]);
   assert.equal(one.operations.session.requestsInFlight, 0);
 });
@@ -270,6 +277,7 @@ test('a connection that is gone is not answered, and what its reads kept is give
   });
   one.operations.session.close();
   one.letGo();
+  await ended(one);
   assert.deepEqual(one.operations.session.taken(), []);
   assert.deepEqual([one.operations.reads.inFlight, one.operations.reads.bytes], [0, 0]);
   assert.equal(one.operations.session.requestsInFlight, 0);
@@ -289,12 +297,13 @@ test('a flood of reads that wait is refused beyond its bounds, and all others ar
   one.letGo();
   const answers = await answersOf(one, SHARD_READS_MAX);
   assert.ok([...answers.values()].every(({ status }) => status === 0));
+  await ended(one);
   assert.deepEqual([one.operations.reads.inFlight, one.operations.reads.bytes], [0, 0]);
 });
 
 test('large reads that wait are bounded by their bytes', async (context) => {
   const one = await held(context);
-  const ids = Array.from({ length: 2 * READ_SLICE_KEYS }, (_, index) => index % 100);
+  const ids = Array.from({ length: 2 * READ_KEYS_MAX }, (_, index) => index % 100);
   let taken = 0;
   assert.throws(
     () => {
@@ -312,6 +321,7 @@ test('reads that wait when the store closes are told so', async (context) => {
   const one = await held(context);
   one.operations.handle((writer) => encodeRead(writer, 1, [1, 2], false));
   one.ends[0]?.(new StorageError('SHUTTING_DOWN', 'read refused: the shard is closing'));
+  await ended(one);
   const [answer] = one.operations.session.taken();
   assert.notEqual(answer?.status, 0);
   assert.equal(one.operations.reads.inFlight, 0);

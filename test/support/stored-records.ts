@@ -120,6 +120,8 @@ export class MemoryBlockStore implements BlockStore {
     this.scan(fromHi, fromLo, toHi, toLo, (keyHi, keyLo) => visit(keyHi, keyLo));
   }
 
+  readonly prefetches: { begun: number; begunBeside: number } = { begun: 0, begunBeside: 0 };
+
   prefetch(): Promise<void> {
     return Promise.resolve();
   }
