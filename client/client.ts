@@ -434,9 +434,20 @@ export class Millrace {
   }
 
   /**
-   * The latest version of every live row, as Arrow record batches from all shards at once. Iterate it with `for await`;
-   * leaving the loop ends the scan. Iteration rejects with GROUP_NOT_FOUND, FEATURE_NOT_FOUND, CANCELLED (the signal),
-   * CONNECTION_LOST (begin again: a scan is not resumed) and TIMEOUT. Throws USAGE.
+   * Closes a read point on every shard: a commit time, in µs, that holds everything acknowledged before the call, and
+   * that nothing written later comes below. A scan that names it gives the same whenever it is repeated.
+   */
+  readPoint(options: CallOptions = {}): Promise<number> {
+    return promised((resolve, reject) => {
+      this.dispatcher.readPoint(checkedTimeout(options)).then(resolve, reject);
+    });
+  }
+
+  /**
+   * Every live row, as Arrow record batches from all shards at once: its latest version, or with `asOf` the one of that
+   * moment. Iterate it with `for await`; leaving the loop ends the scan. Iteration rejects with GROUP_NOT_FOUND,
+   * FEATURE_NOT_FOUND, HISTORY_EXPIRED, READ_POINT_INVALID, CANCELLED (the signal), CONNECTION_LOST (begin again: a scan
+   * is not resumed) and TIMEOUT. Throws USAGE.
    */
   scan(group: string | AnyGroup, options: ScanOptions = {}): Scan {
     return new Scan(this.feedOf(group, options));
@@ -461,7 +472,9 @@ export class Millrace {
       this.dispatcher,
       toScanRequest(name, options),
       options.signal,
-      async (request, shardCount) => {
+      async (asked, shardCount) => {
+        const isOpen = asked.asOf !== undefined && asked.readPoint === undefined;
+        const request = isOpen ? { ...asked, readPoint: await this.readPoint() } : asked;
         // One shard alone may answer in terms of the newest schema; several must agree on which that is.
         if (typeof group === 'string' && shardCount < 2) return request;
         const { schema } = typeof group === 'string' ? await this.group(group) : group;

@@ -11,7 +11,9 @@
  */
 import {
   decodeMapResponse,
+  decodeReadPointResponse,
   encodeMapRequest,
+  encodeReadPointRequest,
   type HelloResponse,
   OPERATIONS,
   type PartitionMap,
@@ -99,19 +101,50 @@ export class Dispatcher {
     return performance.now() + (timeoutMs ?? this.context.options.timeoutMs);
   }
 
-  /** Sends a request that any node answers. */
+  /** Sends a request that any node answers, or the shard that is named. */
   control<T>(
     kind: RequestKind,
     operation: number,
     encode: ConstructorParameters<typeof ControlRequest>[4],
     decode: ConstructorParameters<typeof ControlRequest<T>>[5],
     timeoutMs?: number,
+    shard: number | null = null,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       this.assertOpen();
       const deadlineMs = this.deadline(timeoutMs);
-      new ControlRequest<T>(this, kind, deadlineMs, operation, encode, decode, resolve, reject).start();
+      new ControlRequest<T>(
+        this,
+        kind,
+        deadlineMs,
+        operation,
+        encode,
+        decode,
+        resolve,
+        reject,
+        shard,
+      ).start();
     });
+  }
+
+  /**
+   * A read point that every shard has closed: the highest that one of them closes by itself, for what was acknowledged
+   * before is then below it on all of them.
+   */
+  async readPoint(timeoutMs?: number): Promise<number> {
+    const close = (shard: number, atLeastMicros: number): Promise<number> =>
+      this.control(
+        'read',
+        OPERATIONS.READ_POINT,
+        (writer, header) => encodeReadPointRequest(writer, header, atLeastMicros),
+        decodeReadPointResponse,
+        timeoutMs,
+        shard,
+      );
+    const closed = await Promise.all(this.map.shards.map((_, shard) => close(shard, 0)));
+    const highest = Math.max(...closed);
+    await Promise.all(closed.map((micros, shard) => (micros < highest ? close(shard, highest) : micros)));
+    return highest;
   }
 
   assertOpen(): void {

@@ -87,13 +87,15 @@ export abstract class Request implements Call {
   }
 }
 
-/** A request that any node answers: schemas, map, status, ping. */
+/** A request that any node answers (schemas, map, status, ping), or one shard for itself. */
 export class ControlRequest<T> extends Request {
   readonly operation: number;
   private readonly encodeFrame: (writer: ByteWriter, options: RequestOptions) => void;
   private readonly decodeFrame: (frame: Frame) => T;
   private readonly resolve: (value: T) => void;
   private readonly reject: (error: MillraceError) => void;
+  /** Of the map; null: any node. */
+  private readonly shard: number | null;
 
   constructor(
     dispatcher: Dispatcher,
@@ -104,8 +106,10 @@ export class ControlRequest<T> extends Request {
     decodeFrame: (frame: Frame) => T,
     resolve: (value: T) => void,
     reject: (error: MillraceError) => void,
+    shard: number | null = null,
   ) {
     super(dispatcher, kind, deadlineMs, 0);
+    this.shard = shard;
     this.operation = operation;
     this.encodeFrame = encodeFrame;
     this.decodeFrame = decodeFrame;
@@ -126,6 +130,7 @@ export class ControlRequest<T> extends Request {
   }
 
   protected route(): void {
-    this.dispatcher.controlLink().submit(this);
+    const { dispatcher, shard } = this;
+    (shard === null ? dispatcher.controlLink() : dispatcher.shardLink(shard)).submit(this);
   }
 }

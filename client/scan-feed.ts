@@ -51,6 +51,11 @@ export class ScanFeed implements ScanSink {
     this.signal = signal;
   }
 
+  /** What the request says, once it is complete; null: the latest. */
+  get readPoint(): number | null {
+    return this.request.readPoint ?? null;
+  }
+
   next(): Promise<ScanData | null> {
     if (!this.hasStarted) this.start();
     const data = this.waiting.shift();

@@ -11,9 +11,16 @@
  * An Arrow message: 0xffffffff | i32 metadata bytes | metadata, padded to 8 | body. A schema message has no body.
  */
 import type { RecordBatch, RecordBatchReader, Schema } from 'apache-arrow';
-import { PARTITION_COUNT, SCAN_BATCH_ROWS_DEFAULT, type ScanRequest } from '../protocol/index.ts';
+import {
+  describeValue,
+  PARTITION_COUNT,
+  SCAN_BATCH_ROWS_DEFAULT,
+  type ScanRequest,
+  timestampMicros,
+} from '../protocol/index.ts';
 import { MillraceError, toMillraceError } from './errors.ts';
 import { SCAN_CREDIT_BYTES_DEFAULT } from './limits.ts';
+import type { TimeInput } from './row-types.ts';
 import type { ScanFeed } from './scan-feed.ts';
 import type { ScanData } from './scan-stream.ts';
 
@@ -26,6 +33,19 @@ export interface ScanOptions {
   readonly batchRows?: number;
   /** Bytes that each shard may send ahead of the consumer. Default 8 MiB; half of it is a batch's size. */
   readonly creditBytes?: number;
+  /**
+   * Rows as of this moment: of each entity the newest version whose event time is not later, deleted and expired as of
+   * then. Late and backfilled events count, as far as they were committed up to the read point.
+   */
+  readonly asOf?: TimeInput;
+  /**
+   * A commit time from `readPoint()`: nothing committed after it is seen, so the same (asOf, readPoint) gives the same rows
+   * while the group's retention lasts. Default with `asOf`: one that is closed now; `Scan.readPoint` tells which. Alone: as
+   * of the read point.
+   */
+  readonly readPoint?: TimeInput;
+  /** Of those rows, the ones whose version was committed after this moment: what is new since an earlier read point. */
+  readonly since?: TimeInput;
   /** Ends the scan: the iteration then fails with CANCELLED. */
   readonly signal?: AbortSignal;
 }
@@ -48,12 +68,30 @@ const CREDIT_BYTES_MAX = 0xffff_ffff;
 export function toScanRequest(group: string, options: ScanOptions): ScanRequest {
   const { columns, partitions, batchRows, creditBytes } = options;
   return {
+    ...times(options),
     group,
     partitions: partitions === undefined ? null : partitions.map(checkedRange),
     columns: columns === undefined ? null : [...columns],
     batchRows: checkedCount('batchRows', batchRows ?? SCAN_BATCH_ROWS_DEFAULT, SCAN_BATCH_ROWS_DEFAULT),
     creditBytes: checkedCount('creditBytes', creditBytes ?? SCAN_CREDIT_BYTES_DEFAULT, CREDIT_BYTES_MAX),
   };
+}
+
+function times(options: ScanOptions): Pick<ScanRequest, 'asOf' | 'readPoint' | 'since'> {
+  const given: Pick<ScanRequest, 'asOf' | 'readPoint' | 'since'> = {};
+  for (const name of ['asOf', 'readPoint', 'since'] as const) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const micros = timestampMicros(value);
+    if (Number.isNaN(micros)) {
+      throw new MillraceError(
+        'USAGE',
+        `${name} is ${describeValue(value)}; allowed: a Date, or microseconds since 1970`,
+      );
+    }
+    given[name] = micros;
+  }
+  return given;
 }
 
 function checkedRange(
@@ -89,6 +127,11 @@ export class Scan implements AsyncIterableIterator<RecordBatch> {
 
   constructor(feed: ScanFeed) {
     this.feed = feed;
+  }
+
+  /** The read point that the scan reads up to, once it has begun; null for the latest rows. */
+  get readPoint(): number | null {
+    return this.feed.readPoint;
   }
 
   /** The batches' schema; starts the scan. Null when no shard was asked. */

@@ -49,6 +49,7 @@ export * from './requests/map.ts';
 export * from './requests/patch.ts';
 export * from './requests/ping.ts';
 export * from './requests/put.ts';
+export * from './requests/read-point.ts';
 export * from './requests/scan.ts';
 export * from './requests/scan-cancel.ts';
 export * from './requests/scan-credit.ts';

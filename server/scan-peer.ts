@@ -33,12 +33,20 @@ export class ShardPeer {
     port.on('message', (answer) => this.#receive(answer));
   }
 
-  /** Asks for `group`'s buffered versions of the partitions; `done` follows in a later turn. */
-  ask(group: number, partitions: Uint16Array, done: BufferedVersionsDone): void {
+  /**
+   * Asks for `group`'s buffered versions of the partitions; `done` follows in a later turn, with READ_POINT_INVALID when
+   * the shard has not closed the read point that is named.
+   */
+  ask(
+    group: number,
+    partitions: Uint16Array,
+    done: BufferedVersionsDone,
+    readPointMicros: number | null = null,
+  ): void {
     const requestId = this.#nextRequestId++;
     this.#pending.set(requestId, done);
     // A copy of its own: posting a view would copy the whole buffer under it.
-    this.#port.postMessage({ requestId, group, partitions: partitions.slice() });
+    this.#port.postMessage({ requestId, group, partitions: partitions.slice(), readPointMicros });
   }
 
   /** Asks for a flush; `done` follows when everything durable by now is in blocks. */

@@ -11,6 +11,7 @@ import {
   type ScanRequest,
   schemaAt,
 } from '../protocol/index.ts';
+import type { ReadView } from '../storage/index.ts';
 import { type ArrowColumn, chooseColumns } from './arrow-schema.ts';
 import type { Group } from './group-table.ts';
 import { SCAN_BATCH_BYTES_MAX, SCAN_BATCH_BYTES_MIN } from './scan-limits.ts';
@@ -20,6 +21,7 @@ export interface ScanPlan {
   /** The version of the group's schema in terms of which rows are answered. */
   readonly schema: GroupSchema;
   readonly columns: readonly ArrowColumn[];
+  readonly view: ReadView;
   /** Ascending. */
   readonly partitions: Uint16Array;
   readonly batchRows: number;
@@ -52,10 +54,18 @@ export function planScan(
     group,
     schema,
     columns: chooseColumns(schema, request.columns ?? undefined),
+    view: viewOf(request),
     partitions: Uint16Array.from(partitions),
     batchRows: request.batchRows,
     // A batch of the size of the credit: the next one is encoded while the client is busy with this one.
     batchBytes: Math.min(SCAN_BATCH_BYTES_MAX, Math.max(SCAN_BATCH_BYTES_MIN, request.creditBytes / 2)),
     creditBytes: request.creditBytes,
   };
+}
+
+function viewOf({ asOf, readPoint, since }: ScanRequest): ReadView {
+  // The request was decoded: beside asOf there is a read point.
+  const bounds =
+    readPoint === undefined ? null : { asOfMicros: asOf ?? readPoint, readPointMicros: readPoint };
+  return { bounds, sinceMicros: since ?? null };
 }

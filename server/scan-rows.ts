@@ -3,8 +3,8 @@
  *
  *   asking → (answer) → gathering → rows → asking …        each arrow is one `advance`, a bounded amount of work
  *
- * I1  Every partition is read once, in order, each as of one moment between the scan's start and its end (the newest
- *     version of each row then). Rows that are taken are not seen again, none is left out.
+ * I1  Every partition is read once, in order, each at one moment between the scan's start and its end: what its view sees
+ *     then (storage/read-view.ts; an as-of view sees the same at any moment). Rows that are taken are not seen again, none is left out.
  * I2  While rows of a step are being taken, the shard is asked for the next one: at most one question is in flight.
  * I3  `release` at any time: memory and snapshot are given back, an answer that still comes is ignored, and the next
  *     `advance` goes on behind the last row taken, with the partition's state at that time.
@@ -12,9 +12,15 @@
  * Left to others: what becomes of the rows and when (scan-stream.ts), what a step reads (storage/snapshot.ts).
  */
 import { strict as assert } from 'node:assert';
-import { type RowCursor, type SnapshotReader, type SnapshotStep, VersionMerge } from '../storage/index.ts';
+import {
+  type ReadView,
+  type RowCursor,
+  type SnapshotReader,
+  type SnapshotStep,
+  VersionMerge,
+} from '../storage/index.ts';
 import { SCAN_RETRIES_MAX, SCAN_RETRY_DELAY_MS } from './scan-limits.ts';
-import type { BufferedVersions, ShardPeer } from './scan-peer.ts';
+import type { BufferedVersions, BufferedVersionsDone, ShardPeer } from './scan-peer.ts';
 import { ServerError } from './server-error.ts';
 
 /** Rows can be taken; there is more to do at once; an answer is waited for; there are no more rows. */
@@ -43,6 +49,7 @@ export class ScanRows {
   readonly #source: ScanSource;
   readonly #groupId: number;
   readonly #partitions: Uint16Array;
+  readonly #view: ReadView;
   readonly #wake: () => void;
   #question: Question | undefined;
   #retries = 0;
@@ -55,7 +62,14 @@ export class ScanRows {
   #cursor: RowCursor | undefined;
 
   /** `wake` is called when `advance` would no longer answer 'waiting'. */
-  constructor(source: ScanSource, groupId: number, partitions: Uint16Array, wake: () => void) {
+  constructor(
+    source: ScanSource,
+    groupId: number,
+    partitions: Uint16Array,
+    view: ReadView,
+    wake: () => void,
+  ) {
+    this.#view = view;
     this.#source = source;
     this.#groupId = groupId;
     this.#partitions = partitions;
@@ -101,11 +115,13 @@ export class ScanRows {
     const { reader, peer } = this.#source;
     const to = from + reader.plan(this.#groupId, this.#partitions, from);
     const question: Question = { from, to, answer: undefined, error: undefined };
-    peer.ask(this.#groupId, this.#partitions.subarray(from, to), (error, answer) => {
+    const answered: BufferedVersionsDone = (error, answer) => {
       question.error = error ?? undefined;
       question.answer = answer ?? undefined;
       if (this.#question === question) this.#wake();
-    });
+    };
+    const readPointMicros = this.#view.bounds?.readPointMicros ?? null;
+    peer.ask(this.#groupId, this.#partitions.subarray(from, to), answered, readPointMicros);
     return question;
   }
 
@@ -113,7 +129,14 @@ export class ScanRows {
     this.#question = undefined;
     const { reader } = this.#source;
     const partitions = this.#partitions.subarray(question.from, question.to);
-    this.#step = reader.open(answer.flushNumber, this.#groupId, partitions, answer.bytes, this.merge);
+    this.#step = reader.open(
+      answer.flushNumber,
+      this.#groupId,
+      partitions,
+      answer.bytes,
+      this.merge,
+      this.#view,
+    );
     if (this.#step !== undefined) {
       this.#retries = 0;
       return 'more';

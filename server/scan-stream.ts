@@ -21,7 +21,9 @@ import {
   OPERATIONS,
   SCAN_DATA_PREFIX_BYTES,
 } from '../protocol/index.ts';
+import { assertHistory } from '../storage/index.ts';
 import { ArrowWriter } from './arrow-writer.ts';
+import type { Group } from './group-table.ts';
 import { OUTPUT_HIGH_WATER_BYTES } from './limits.ts';
 import type { Logger } from './log.ts';
 import type { SessionContext } from './operation.ts';
@@ -37,8 +39,8 @@ const SUMMARY_FRAME_BYTES = 128;
 export interface ScanHost {
   readonly source: ScanSource;
   readonly log: Logger;
-  /** Throws GROUP_NOT_FOUND when the group has been dropped. */
-  requireGroup(groupId: number): void;
+  /** The group as it is now. Throws GROUP_NOT_FOUND when it has been dropped. */
+  requireGroup(groupId: number): Group;
   /** The stream can do something: give it a turn. */
   wake(stream: ScanStream): void;
   /** The stream has ended; called once. */
@@ -71,7 +73,7 @@ export class ScanStream {
     this.#host = host;
     const { schema } = plan;
     this.#writer = new ArrowWriter(schema, plan.group.layouts, plan.columns, SCAN_MESSAGE_BYTES_MAX);
-    this.#rows = new ScanRows(host.source, schema.id, plan.partitions, () => host.wake(this));
+    this.#rows = new ScanRows(host.source, schema.id, plan.partitions, plan.view, () => host.wake(this));
     this.#creditBytes = plan.creditBytes;
     context.acquire(0);
     this.#unsubscribe = context.onClose(() => this.#end());
@@ -102,7 +104,10 @@ export class ScanStream {
   }
 
   #work(): boolean {
-    this.#host.requireGroup(this.#plan.group.schema.id);
+    const { schema, policy } = this.#host.requireGroup(this.#plan.group.schema.id);
+    // Between the turn that pins a step's blocks and the one that uses their rows, too: what was kept then is there.
+    const nowMicros = this.#host.source.nowMicros();
+    assertHistory(this.#plan.view, nowMicros, policy.retentionMicros, schema.historyFromMicros);
     switch (this.#rows.advance()) {
       case 'rows':
         this.#encode();

@@ -8,7 +8,7 @@
  * I3  What the thread remembers of the store is given back when it has had no scan for SCAN_IDLE_TIMEOUT_MS.
  */
 import type { ScanRequest } from '../protocol/index.ts';
-import type { GroupTable } from './group-table.ts';
+import type { Group, GroupTable } from './group-table.ts';
 import type { Logger } from './log.ts';
 import type { SessionContext } from './operation.ts';
 import { SCAN_IDLE_TIMEOUT_MS, SCANS_PER_CONNECTION_MAX, SCANS_PER_THREAD_MAX } from './scan-limits.ts';
@@ -94,8 +94,8 @@ export class ScanThread implements ScanHost {
     };
   }
 
-  requireGroup(groupId: number): void {
-    this.#options.groups.byId(groupId);
+  requireGroup(groupId: number): Group {
+    return this.#options.groups.byId(groupId);
   }
 
   wake(stream: ScanStream): void {

@@ -11,6 +11,7 @@ import { deleteOperation } from './operations/delete.ts';
 import { getOperation } from './operations/get.ts';
 import { getMatrixOperation } from './operations/get-matrix.ts';
 import { putOperation } from './operations/put.ts';
+import { readPointOperation } from './operations/read-point.ts';
 import { PendingReads } from './pending-reads.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { prefetchSlots } from './prefetch-slots.ts';
@@ -69,6 +70,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     operations: [
       getOperation(shard, reads),
       getMatrixOperation(shard, reads),
+      readPointOperation(shard),
       putOperation(shard, writes),
       deleteOperation(shard, writes),
     ],
@@ -96,6 +98,7 @@ function answerPeer(store: ShardStore, peer: MessagePort): void {
       return;
     }
     try {
+      if (request.readPointMicros !== null) store.assertReadPoint(request.readPointMicros);
       const { flushNumber, bytes } = store.bufferedVersions(request.group, request.partitions);
       const answer: PeerAnswer = { requestId, flushNumber, bytes };
       peer.postMessage(answer, [bytes.buffer as ArrayBuffer]);

@@ -99,9 +99,13 @@ export class Supervisor {
     return this.#map;
   }
 
-  /** Settles when every thread has done as the message says. */
+  /**
+   * Settles when every thread has done as the message says: scans before shards, so that a scan knows of a shorter
+   * retention before its shard's compaction goes by it, and of a new schema version before rows of it are there.
+   */
   async broadcast(message: (requestId: number) => MainMessage): Promise<void> {
-    await Promise.all(this.#workers().map((worker) => worker.acknowledged(message)));
+    await Promise.all(this.#scans.map((worker) => worker.acknowledged(message)));
+    await Promise.all(this.#shards.map((worker) => worker.acknowledged(message)));
   }
 
   async status(): Promise<{ shards: WorkerStatus[]; scans: WorkerStatus[] }> {

@@ -101,7 +101,13 @@ export interface WorkerFailure {
  * answered, without bytes, when everything durable so far is in blocks.
  */
 export type PeerRequest =
-  | { readonly requestId: number; readonly group: number; readonly partitions: Uint16Array }
+  | {
+      readonly requestId: number;
+      readonly group: number;
+      readonly partitions: Uint16Array;
+      /** Null, or a read point that the shard must have closed. */
+      readonly readPointMicros: number | null;
+    }
   | { readonly requestId: number; readonly isFlush: true };
 
 export type PeerAnswer =

@@ -20,6 +20,7 @@ export {
   REQUEST_KEY_BYTES,
 } from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
+export * from './read-view.ts';
 export {
   KIND_DELETE,
   KIND_PUT,

@@ -37,6 +37,7 @@ import {
 } from './compaction-state.ts';
 import { LevelZeroDirectory } from './level-zero-directory.ts';
 import { PAGE_BYTES, PARTITION_COUNT } from './limits.ts';
+import { LATEST, type ReadView } from './read-view.ts';
 import { StorageError } from './storage-error.ts';
 import type { VersionMerge } from './version-merge.ts';
 
@@ -92,6 +93,7 @@ export class SnapshotReader {
     partitions: Uint16Array,
     buffered: Uint8Array,
     merge: VersionMerge,
+    view: ReadView = LATEST,
   ): SnapshotStep | undefined {
     assert(partitions.length > 0, 'a step has partitions');
     const snapshot = this.#store.openSnapshot();
@@ -102,7 +104,7 @@ export class SnapshotReader {
       }
       const { sequences, partitionCount } = this.#blocksOf(group, partitions);
       const taken = partitions.subarray(0, partitionCount);
-      merge.begin(group, taken);
+      merge.begin(group, taken, view);
       merge.addRecords(buffered);
       return new SnapshotStep(snapshot, group, taken, sequences, this.#compaction, merge, this.#shardCount);
     } catch (error) {

@@ -2,7 +2,8 @@
  * The newest version of every live row of a few partitions, gathered from blocks and write-buffer records in any order.
  *
  * I1  After `finish`, `places[0, count)` are the records, in (partition, digest, key) order, that are of each key the
- *     newest by (event time, LSN), not a tombstone, not expired. Adding a version twice changes nothing.
+ *     newest by (event time, LSN) that the view sees (read-view.ts), not a tombstone, not expired. Adding a version twice
+ *     changes nothing.
  * I2  Memory is bounded by the rows that are live, not by the versions read: bytes are copied into one arena, and when
  *     it would pass ARENA_SQUEEZE_BYTES, versions that a newer one already hides are squeezed out of it first. Only when
  *     what remains is more than half of it does the arena grow.
@@ -16,12 +17,17 @@
 import { type Arena, arenaOf } from './arena.ts';
 import { recordsEnd, recordsStart, verifyBlock } from './block.ts';
 import { PARTITION_COUNT } from './limits.ts';
+import { expirySecond, type HistoryBounds, LATEST, type ReadView } from './read-view.ts';
 import { RECORD_BYTES_MIN } from './record.ts';
 import { StorageError } from './storage-error.ts';
 import {
   comparePlaces,
   copyPrefix,
   dropMortal,
+  dropUnseen,
+  GROUP_MASK_HISTORY,
+  GROUP_MASK_LATEST,
+  keepCommittedAfter,
   type NotedRecords,
   noteRecords,
   partitionAt,
@@ -62,6 +68,7 @@ export class VersionMerge {
   readonly #slotStarts = new Uint32Array(PARTITION_COUNT);
   readonly #tally = new Uint32Array(2);
   #group = 0;
+  #view: ReadView = LATEST;
   #partitions: Uint16Array = new Uint16Array(0);
   #used = 0;
   #noted: NotedRecords = notes(0);
@@ -74,8 +81,9 @@ export class VersionMerge {
     return this.arena.bytes.length + this.#noted.place.length * NOTE_BYTES;
   }
 
-  /** Forgets everything and gathers `group`'s versions in `partitions`, which ascend. */
-  begin(group: number, partitions: Uint16Array): void {
+  /** Forgets everything and gathers `group`'s versions in `partitions`, which ascend, as far as `view` sees them. */
+  begin(group: number, partitions: Uint16Array, view: ReadView = LATEST): void {
+    this.#view = view;
     for (const partition of this.#partitions) this.#slotOf[partition] = -1;
     this.#group = group;
     this.#partitions = partitions.slice();
@@ -106,13 +114,17 @@ export class VersionMerge {
 
   /**
    * Settles the rows of the first `partitionCount` partitions; what was gathered of later ones is left out.
-   * Expiry is decided at `nowSeconds`.
+   * Expiry is decided at `nowSeconds`, or at the view's moment.
    */
   finish(partitionCount: number, nowSeconds: number): void {
     this.count = this.#settle(partitionCount);
+    const { words } = this.arena;
     if (this.#tally[TALLY_MORTAL] !== 0) {
-      this.count = dropMortal(this.arena.words, this.places, this.count, nowSeconds);
+      this.count = dropMortal(words, this.places, this.count, expirySecond(this.#view, nowSeconds));
     }
+    const { sinceMicros } = this.#view;
+    if (sinceMicros === null) return;
+    this.count = keepCommittedAfter(words, this.places, this.count, highWord(sinceMicros), sinceMicros >>> 0);
   }
 
   partitionAt(row: number): number {
@@ -164,19 +176,39 @@ export class VersionMerge {
     const { words } = this.arena;
     const group = this.#group;
     const slotCounts = this.#slotCounts;
+    const { bounds } = this.#view;
+    const before = this.#tally[TALLY_COUNT]!;
     const isWhole = noteRecords(
       words,
       from >>> 2,
       to >>> 2,
       group,
       firstPartition,
+      bounds === null ? GROUP_MASK_LATEST : GROUP_MASK_HISTORY,
       this.#slotOf,
       this.#noted,
       slotCounts,
       this.#tally,
     );
-    if (isWhole) return;
+    if (isWhole) {
+      if (bounds !== null) this.#dropUnseen(bounds, before);
+      return;
+    }
     throw new StorageError('BLOCK_CORRUPT', `a range of records of group ${group} holds a broken one`);
+  }
+
+  #dropUnseen({ asOfMicros, readPointMicros }: HistoryBounds, from: number): void {
+    dropUnseen(
+      this.arena.words,
+      this.#noted,
+      from,
+      this.#slotCounts,
+      this.#tally,
+      highWord(asOfMicros),
+      asOfMicros >>> 0,
+      highWord(readPointMicros),
+      readPointMicros >>> 0,
+    );
   }
 
   #settle(partitionCount: number): number {
@@ -259,4 +291,9 @@ function notes(capacity: number): NotedRecords {
     high: new Uint32Array(capacity),
     slot: new Uint16Array(capacity),
   };
+}
+
+/** Of a safe integer as two words: the signed high one. The low one is `value >>> 0`, also of a negative value. */
+function highWord(value: number): number {
+  return Math.floor(value / 4294967296);
 }

@@ -20,8 +20,10 @@
 import { PARTITION_COUNT, RECORD_HEADER_BYTES } from './limits.ts';
 import {
   align8,
+  FLAG_HISTORY_ONLY,
   KIND_DELETE,
   RECORD_BYTES_MIN,
+  RECORD_COMMIT_TIME_AT,
   RECORD_DIGEST_LO_AT,
   RECORD_EVENT_TIME_AT,
   RECORD_EXPIRY_AT,
@@ -34,6 +36,7 @@ import {
 const WORD_GROUP_AND_KIND: number = RECORD_GROUP_AT >>> 2;
 const WORD_DIGEST_LOW: number = RECORD_DIGEST_LO_AT >>> 2;
 const WORD_EVENT_TIME: number = RECORD_EVENT_TIME_AT >>> 2;
+const WORD_COMMIT_TIME: number = RECORD_COMMIT_TIME_AT >>> 2;
 const WORD_LSN: number = RECORD_LSN_AT >>> 2;
 const WORD_EXPIRY: number = RECORD_EXPIRY_AT >>> 2;
 const WORD_KEY_BYTES: number = RECORD_KEY_BYTES_AT >>> 2;
@@ -47,6 +50,10 @@ export const TALLY_COUNT = 0;
 /** Not 0: a tombstone or an expiring record was noted, so the order must be filtered. */
 export const TALLY_MORTAL = 1;
 
+/** What of a record's group, kind and flags must equal the group: history-only versions have a bit more, and so are none. */
+export const GROUP_MASK_LATEST: number = 0xffff | (FLAG_HISTORY_ONLY << 24);
+export const GROUP_MASK_HISTORY = 0xffff;
+
 export interface NotedRecords {
   readonly place: Uint32Array;
   readonly high: Uint32Array;
@@ -54,7 +61,7 @@ export interface NotedRecords {
 }
 
 /**
- * Walks the records of `words[from, to)` and notes those of `group` in a wanted partition (`slotOf[partition]` ≥ 0), from
+ * Walks the records of `words[from, to)` and notes those of `group` (by `groupMask`) in a wanted partition (`slotOf[partition]` ≥ 0), from
  * `firstPartition` on.
  * False when the range does not hold whole records. The caller made room for (to - from) / RECORD_WORDS_MIN records.
  */
@@ -64,6 +71,7 @@ export function noteRecords(
   to: number,
   group: number,
   firstPartition: number,
+  groupMask: number,
   slotOf: Int16Array,
   noted: NotedRecords,
   slotCounts: Uint32Array,
@@ -80,7 +88,7 @@ export function noteRecords(
     const groupAndKind = words[at + WORD_GROUP_AND_KIND]!;
     const partition = words[at + WORD_DIGEST_LOW]! & PARTITION_MASK;
     const wanted = slotOf[partition]!;
-    if (wanted >= 0 && partition >= firstPartition && (groupAndKind & 0xffff) === group) {
+    if (wanted >= 0 && partition >= firstPartition && (groupAndKind & groupMask) === group) {
       const keyWords = align8(words[at + WORD_KEY_BYTES]! & 0xffff) >>> 2;
       if (HEADER_WORDS + keyWords > recordWords) return false;
       place[count] = at >>> 1;
@@ -95,6 +103,62 @@ export function noteRecords(
   tally[TALLY_COUNT] = count;
   tally[TALLY_MORTAL] = tally[TALLY_MORTAL]! | mortal;
   return true;
+}
+
+/**
+ * Forgets, of the records noted from number `from` on, those whose event time or commit time is above the bounds, which
+ * are given as the high words, signed, and the low ones. A pass of its own: only reads as of a moment need it.
+ */
+export function dropUnseen(
+  words: Uint32Array,
+  noted: NotedRecords,
+  from: number,
+  slotCounts: Uint32Array,
+  tally: Uint32Array,
+  asOfHigh: number,
+  asOfLow: number,
+  readPointHigh: number,
+  readPointLow: number,
+): void {
+  const { place, high, slot } = noted;
+  const count = tally[TALLY_COUNT]!;
+  let kept = from;
+  for (let i = from; i < count; i++) {
+    const at = place[i]! << 1;
+    if (
+      isAbove(words, at + WORD_EVENT_TIME, asOfHigh, asOfLow) ||
+      isAbove(words, at + WORD_COMMIT_TIME, readPointHigh, readPointLow)
+    ) {
+      slotCounts[slot[i]!]!--;
+      continue;
+    }
+    place[kept] = place[i]!;
+    high[kept] = high[i]!;
+    slot[kept] = slot[i]!;
+    kept++;
+  }
+  tally[TALLY_COUNT] = kept;
+}
+
+/** Keeps of `places` what was committed after the moment. Answers how many that are. */
+export function keepCommittedAfter(
+  words: Uint32Array,
+  places: Uint32Array,
+  count: number,
+  sinceHigh: number,
+  sinceLow: number,
+): number {
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    if (isAbove(words, (places[i]! << 1) + WORD_COMMIT_TIME, sinceHigh, sinceLow))
+      places[kept++] = places[i]!;
+  }
+  return kept;
+}
+
+function isAbove(words: Uint32Array, at: number, high: number, low: number): boolean {
+  const itsHigh = words[at + 1]! | 0;
+  return itsHigh > high || (itsHigh === high && words[at]! > low);
 }
 
 /**

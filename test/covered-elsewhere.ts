@@ -144,6 +144,14 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'client/schema-evolution.test.ts',
     why: 'asked of a running node',
   },
+  'server/operations/read-point.ts': {
+    by: 'client/as-of.test.ts',
+    why: 'asked of every shard of a running node',
+  },
+  'server/cli/time-argument.ts': {
+    by: 'server/cli/key-argument.test.ts',
+    why: 'moments are parsed there as keys',
+  },
   'server/operations/create-group.ts': {
     by: 'server/node.test.ts',
     why: 'asked of a running node',

@@ -2,7 +2,7 @@
  * SCAN: streams a group's partitions as Arrow record batches. Sent to a shard's scan port.
  *
  *   request     {group, partitions?: [[from, toExclusive], …], columns?: [name, …], batchRows?, creditBytes,
- *               schemaVersion?}
+ *               schemaVersion?, asOf?, readPoint?, since?}
  *   responses   data frames with MORE: 0 u32 partition of the last row | 4 u32 rowCount | 8 u32 0 | 12 u32 0
  *                 | 16 Arrow IPC stream bytes (the first frame's begin with the schema message)
  *               the last frame, without MORE: MessagePack {rows, bytes, partitions}
@@ -16,6 +16,7 @@ import type { ByteWriter } from '../byte-writer.ts';
 import type { Frame } from '../frame-decoder.ts';
 import { beginResponse, endFrame, FLAG_MORE, type RequestOptions, responseBody } from '../frame-header.ts';
 import {
+  EVENT_TIME_MICROS_MAX,
   FEATURES_MAX,
   KEY_COLUMNS_MAX,
   PARTITION_COUNT,
@@ -57,6 +58,15 @@ export interface ScanRequest {
    * that joins the scans of several shards names it, for the group may be altered between their beginnings.
    */
   schemaVersion?: number;
+  /**
+   * Rows as of this event time, µs; with a read point. Absent beside a read point: as of the read point. Absent both:
+   * the latest rows.
+   */
+  asOf?: number;
+  /** Versions committed up to this closed read point, µs (READ_POINT). */
+  readPoint?: number;
+  /** Of those, rows whose version was committed after this moment, µs. */
+  since?: number;
 }
 
 export interface ScanData {
@@ -80,7 +90,9 @@ export function encodeScanRequest(writer: ByteWriter, options: RequestOptions, r
   if (request.columns !== null) body['columns'] = request.columns;
   body['batchRows'] = request.batchRows;
   body['creditBytes'] = request.creditBytes;
-  if (request.schemaVersion !== undefined) body['schemaVersion'] = request.schemaVersion;
+  for (const name of OPTIONAL_INTEGERS) {
+    if (request[name] !== undefined) body[name] = request[name];
+  }
   appendControlRequest(writer, OPERATIONS.SCAN, options, body);
 }
 
@@ -95,11 +107,18 @@ export function decodeScanRequest(frame: Frame): ScanRequest {
       : integerField(map, 'batchRows', 1, SCAN_BATCH_ROWS_MAX),
     creditBytes: integerField(map, 'creditBytes', 1, U32_MAX),
   };
-  if (!isAbsent(map['schemaVersion'])) {
-    request.schemaVersion = integerField(map, 'schemaVersion', 1, SCHEMA_VERSIONS_MAX);
+  for (const name of OPTIONAL_INTEGERS) {
+    const isTime = name !== 'schemaVersion';
+    const [min, max] = isTime ? [-EVENT_TIME_MICROS_MAX, EVENT_TIME_MICROS_MAX] : [1, SCHEMA_VERSIONS_MAX];
+    if (!isAbsent(map[name])) request[name] = integerField(map, name, min!, max!);
+  }
+  if (request.asOf !== undefined && request.readPoint === undefined) {
+    return refuseField('readPoint', undefined, 'a closed read point beside asOf: READ_POINT gives one');
   }
   return request;
 }
+
+const OPTIONAL_INTEGERS = ['schemaVersion', 'asOf', 'readPoint', 'since'] as const;
 
 function decodePartitions(map: MessagePackMap): [number, number][] {
   let before = 0;

@@ -9,6 +9,7 @@
  */
 import { MillraceError } from '../../client/index.ts';
 import type { KeyColumn } from '../../protocol/index.ts';
+import { parseMicros } from './time-argument.ts';
 
 /** The key in the form that the client takes: a value, or an array in column order. */
 export function parseKey(text: string, columns: readonly KeyColumn[]): unknown {
@@ -49,8 +50,8 @@ function parsePart(part: unknown, column: KeyColumn): unknown {
       if (/^[+-]?\d{1,19}$/.test(text)) return BigInt(text);
       break;
     case 'timestamp': {
-      const micros = /^-?\d+$/.test(text) ? Number(text) : parseIso(text);
-      if (Number.isSafeInteger(micros)) return micros;
+      const micros = parseMicros(text);
+      if (!Number.isNaN(micros)) return micros;
       break;
     }
     case 'bytes':
@@ -60,16 +61,6 @@ function parsePart(part: unknown, column: KeyColumn): unknown {
       return text;
   }
   throw usage(`"${text}" is no ${column.type} for the key column ${column.name}`);
-}
-
-const ISO = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,6}))?(Z|[+-]\d{2}:\d{2})?)?$/;
-
-/** Microseconds of an ISO 8601 text, UTC when it names no zone; NaN when it is none. */
-function parseIso(text: string): number {
-  const match = ISO.exec(text);
-  if (match === null) return Number.NaN;
-  const [, date, time = '00:00', fraction = '', zone = 'Z'] = match;
-  return Date.parse(`${date}T${time}${zone}`) * 1000 + Number(fraction.padEnd(6, '0'));
 }
 
 function usage(message: string): MillraceError {

@@ -1,5 +1,5 @@
 /**
- * `millrace scan`: the latest version of every row of a group, from all shards at once, as Arrow, JSON lines or CSV.
+ * `millrace scan`: every row of a group, the latest or as of a moment, from all shards at once, as Arrow, JSON lines or CSV.
  *
  * Promises: what `--out` names is either a whole scan or what was there before (it is written aside and renamed when done); Arrow is a
  * valid IPC file and is written undecoded; progress and the figures go to stderr, so that stdout may be the rows.
@@ -19,6 +19,8 @@ import {
 import { formatBytes, formatCount } from './figures.ts';
 import { columnsOf, csvHeader, csvLines, jsonLines } from './row-text.ts';
 import { ScanProgress } from './scan-progress.ts';
+import { momentArgument } from './time-argument.ts';
+import { isoMicros } from './value-text.ts';
 
 type Format = 'arrow' | 'jsonl' | 'csv';
 
@@ -27,6 +29,9 @@ interface Options extends ConnectionOptions {
   readonly out?: string;
   readonly columns?: readonly string[];
   readonly partitions?: readonly [number, number];
+  readonly asOf?: number;
+  readonly readPoint?: number;
+  readonly since?: number;
   readonly plain?: boolean;
 }
 
@@ -48,10 +53,18 @@ export function command(): Command {
       'only partitions FROM up to, not including, TO, of 4096',
       partitionRange,
     )
+    .option('--as-of <MOMENT>', 'rows as they were at this event time, late events included', momentArgument)
+    .option(
+      '--read-point <MOMENT>',
+      'nothing committed after this; with --as-of, a scan that can be repeated exactly',
+      momentArgument,
+    )
+    .option('--since <MOMENT>', 'only rows whose version was committed after this', momentArgument)
     .option('--plain', 'no rewritten progress line')
     .addHelpText(
       'after',
-      '\nRows come in no particular order. Int64 values beyond 2^53 are strings in JSON.\n' +
+      '\nA moment is ISO 8601 (UTC without a zone) or microseconds since 1970. A scan as of a moment says which read point it\nwent by: with both, it can be repeated while the history that the group retains reaches back so far.\n' +
+        '\nRows come in no particular order. Int64 values beyond 2^53 are strings in JSON.\n' +
         '\nExample:\n  millrace scan flight --format arrow --out flight.arrow\n  millrace scan airport --format csv',
     )
     .action(async (group: string, options: Options) => {
@@ -74,13 +87,21 @@ async function scan(client: Millrace, name: string, options: Options): Promise<n
   return interruptible(async (signal) => {
     const output = options.out === undefined ? new StandardOutput() : await OutputFile.create(options.out);
     const progress = new ScanProgress(process.stderr, name, options.plain === true);
+    let history = '';
     try {
-      const { columns, partitions } = options;
+      const { columns, partitions, asOf, readPoint, since } = options;
       const scanOptions: ScanOptions = {
         signal,
         ...(columns === undefined ? {} : { columns }),
         ...(partitions === undefined ? {} : { partitions: [partitions] }),
+        ...(asOf === undefined ? {} : { asOf, readPoint: readPoint ?? (await client.readPoint()) }),
+        ...(readPoint === undefined ? {} : { readPoint }),
+        ...(since === undefined ? {} : { since }),
       };
+      if (scanOptions.readPoint !== undefined) {
+        const moment = asOf === undefined ? '' : `as of ${isoMicros(asOf)}, `;
+        history = `; ${moment}read point ${String(scanOptions.readPoint)}`;
+      }
       const copy = options.format === 'arrow' ? copyArrow : copyText;
       await copy(client, name, options.format, scanOptions, output, progress);
       await output.finish();
@@ -94,7 +115,7 @@ async function scan(client: Millrace, name: string, options: Options): Promise<n
       return EXIT_INTERRUPTED;
     }
     progress.end();
-    process.stderr.write(`${summary(progress, output.bytes, options.out)}\n`);
+    process.stderr.write(`${summary(progress, output.bytes, options.out)}${history}\n`);
     return 0;
   });
 }

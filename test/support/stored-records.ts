@@ -19,7 +19,14 @@ import type {
 } from '../../storage/block-store.ts';
 import { encodeCheckpoint } from '../../storage/checkpoint.ts';
 import { encodeDirectory } from '../../storage/level-zero-directory.ts';
-import { align8, KIND_DELETE, KIND_PUT, recordBytesOf, writeRecordHeader } from '../../storage/record.ts';
+import {
+  align8,
+  FLAG_HISTORY_ONLY,
+  KIND_DELETE,
+  KIND_PUT,
+  recordBytesOf,
+  writeRecordHeader,
+} from '../../storage/record.ts';
 import type { BlockSpace } from '../../storage/space-guard.ts';
 
 export interface StoredRecord {
@@ -32,6 +39,9 @@ export interface StoredRecord {
   readonly eventTimeMicros: number;
   readonly lsn: number;
   readonly isDelete?: boolean;
+  readonly isHistoryOnly?: boolean;
+  /** The event time by default. */
+  readonly commitTimeMicros?: number;
   readonly expirySeconds?: number;
   readonly payload?: Uint8Array;
 }
@@ -63,9 +73,10 @@ export function encodeRecords(records: readonly StoredRecord[]): Uint8Array {
       record.digestHi,
       record.eventTimeMicros,
       record.lsn,
-      record.eventTimeMicros,
+      record.commitTimeMicros ?? record.eventTimeMicros,
       record.expirySeconds ?? 0,
       key.length,
+      record.isHistoryOnly ? FLAG_HISTORY_ONLY : 0,
     );
     bytes.set(key, at + 48);
     if (!record.isDelete && record.payload) bytes.set(record.payload, at + 48 + align8(key.length));

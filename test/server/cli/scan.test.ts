@@ -132,3 +132,24 @@ test('a reader that has read enough ends the scan without a complaint', async (c
   assert.equal(status, 0, stderr);
   assert.doesNotMatch(stderr, /EPIPE/);
 });
+
+test('a scan as of a moment says its read point, and with it gives the same again', async (context) => {
+  const { connect, client } = await startCliNode(context);
+  await client.createGroup({ name: 'h', key: { id: 'int64' }, features: { a: 'int32' } });
+  await client.put('h', [{ id: 1, event_time: new Date('2026-01-01T00:00:00Z'), a: 1 }], { backfill: true });
+  await client.put('h', [{ id: 1, event_time: new Date('2026-03-01T00:00:00Z'), a: 2 }], { backfill: true });
+  const scan = (...args: string[]) =>
+    millrace(['scan', 'h', '--columns', 'a', '--plain', ...args, ...connect]);
+  const first = await scan('--as-of', '2026-02-01T00:00:00Z');
+  assert.equal(first.status, 0, first.stderr);
+  assert.equal(first.stdout, '{"a":1}\n');
+  const [, readPoint] = /as of 2026-02-01T00:00:00Z, read point (\d+)/.exec(first.stderr)!;
+  await client.put('h', [{ id: 1, event_time: new Date('2026-01-15T00:00:00Z'), a: 3 }], { backfill: true });
+  assert.equal((await scan('--as-of', '2026-02-01', '--read-point', readPoint!)).stdout, '{"a":1}\n');
+  assert.equal((await scan('--as-of', '2026-02-01')).stdout, '{"a":3}\n');
+  assert.equal((await scan('--as-of', '2026-02-01', '--since', readPoint!)).stdout, '{"a":3}\n');
+  assert.equal((await scan('--as-of', '2026-04-01', '--since', readPoint!)).stdout, '');
+  const open = await scan('--as-of', '2026-04-01', '--read-point', '2040-01-01');
+  assert.match(open.stderr, /READ_POINT_INVALID/);
+  assert.match((await scan('--as-of', 'yesterday')).stderr, /A moment, as in/);
+});
