@@ -34,6 +34,11 @@ export function redisHashKey(row: number): string {
   return `h:${redisStringKey(row)}`;
 }
 
+/** Field names and decimal values in turn, as HSET takes them. */
+export function redisHashFields(row: number): string[] {
+  return FEATURE_NAMES.flatMap((name, column) => [name, shortestDecimal(featureValue(row, column))]);
+}
+
 function shortestDecimal(value: number): string {
   for (let digits = 6; digits < 9; digits++) {
     const text = value.toPrecision(digits);
@@ -71,8 +76,7 @@ export async function loadRedis(peer: RedisPeer, rowCount: number, withHashes: b
       const values = Float32Array.from({ length: FEATURE_COUNT }, (_, column) => featureValue(row, column));
       pipeline.set(redisStringKey(row), Buffer.from(values.buffer));
       if (!withHashes) continue;
-      const fields = FEATURE_NAMES.flatMap((name, column) => [name, shortestDecimal(values[column]!)]);
-      pipeline.hset(redisHashKey(row), ...fields);
+      pipeline.hset(redisHashKey(row), ...redisHashFields(row));
     }
     const answers = await pipeline.exec();
     const refused = answers?.find(([error]) => error !== null);

@@ -4,6 +4,7 @@
  * In C because a JavaScript client takes longer for a request than either server, and would measure itself.
  */
 
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand } from './child-process.ts';
@@ -28,9 +29,12 @@ export interface LoadShape {
   valueBytes: number;
   /** Other keys for another seed: reads that are to find nothing cached. */
   seed?: number;
+  /** Requests made ahead (`writeRequests`), instead of gets. */
+  requestFile?: string;
 }
 
 export interface LoadResult {
+  /** Rows that were answered: a prepared request may hold many. */
   answers: number;
   errors: number;
   seconds: number;
@@ -40,6 +44,20 @@ export interface LoadResult {
   p999Micros: number;
   serverCpuSeconds: number;
   generatorCpuSeconds: number;
+}
+
+/** Keeps requests, as they go to a socket, in a file for the generator. */
+export function writeRequests(path: string, rowsPerRequest: number, requests: readonly Uint8Array[]): void {
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(requests.length, 0);
+  head.writeUInt32LE(rowsPerRequest, 4);
+  const parts: Uint8Array[] = [head];
+  for (const request of requests) {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(request.length, 0);
+    parts.push(length, request);
+  }
+  writeFileSync(path, Buffer.concat(parts));
 }
 
 /** Compiles the generator into `directory`; the program's path. */
@@ -71,7 +89,8 @@ export async function generateLoad(
     shape.valueBytes,
     target.pid,
     target.groupId,
-    ...(shape.seed === undefined ? [] : [shape.seed]),
+    shape.seed ?? 0,
+    ...(shape.requestFile === undefined ? [] : [shape.requestFile]),
   ];
   const result = JSON.parse(await runCommand(program, args.map(String))) as LoadResult;
   if (result.errors > 0 || result.answers === 0) {

@@ -1,8 +1,8 @@
 /**
- * The peer: a real redis-server, Debian's package, on a free port of the loopback, with nothing saved.
+ * The peer: a real redis-server, Debian's package, on a free port of the loopback, with nothing saved unless asked for.
  *
- * Saving is off (`--save ''`, `--appendonly no`) because the gets are compared, and a fork or a log would only cost
- * Redis. Everything else is its default. When it is not installed and we are root it is installed; otherwise the error
+ * Saving is off (`--save ''`, `--appendonly no`) where gets are compared, and a fork or a log would only cost
+ * Redis; where durable writes are, it logs them (`--appendonly yes`) and never rewrites its log. Everything else is its default. When it is not installed and we are root it is installed; otherwise the error
  * says what to type.
  */
 
@@ -23,7 +23,16 @@ export interface RedisPeer {
   stop(): Promise<void>;
 }
 
-export async function startRedis(say: (text: string) => void): Promise<RedisPeer> {
+/** How Redis logs writes: never, or into a directory, synced before each answer or every second. */
+export type RedisLog = 'none' | { readonly directory: string; readonly sync: 'always' | 'everysec' };
+
+function logFlags(log: RedisLog): string[] {
+  if (log === 'none') return ['--appendonly', 'no'];
+  const flags = ['--appendonly', 'yes', '--appendfsync', log.sync, '--auto-aof-rewrite-percentage', '0'];
+  return [...flags, '--dir', log.directory];
+}
+
+export async function startRedis(say: (text: string) => void, log: RedisLog = 'none'): Promise<RedisPeer> {
   const program = await findOrInstall(say);
   const port = await freePorts(1);
   const server = start(program, [
@@ -33,8 +42,7 @@ export async function startRedis(say: (text: string) => void): Promise<RedisPeer
     '127.0.0.1',
     '--save',
     '',
-    '--appendonly',
-    'no',
+    ...logFlags(log),
   ]);
   const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => 20 });
   // Dialling is repeated until the server listens; an error event of a try means nothing.

@@ -9,7 +9,17 @@
 
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 import { bulkLoad } from './bulk-load.ts';
+
+<<<<<<< HEAD
+
 import { coldReads } from './cold-reads.ts';
+
+=======
+
+import { durablePuts } from './durable-puts.ts';
+
+>>>>>>> 6db5da3 (bench: durable writes against Redis)
+
 import { indexMemory } from './index-memory.ts';
 import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
@@ -25,6 +35,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['matrix', matrix],
   ['single-get', singleGet],
   ['bulk-load', bulkLoad],
+  ['durable-puts', durablePuts],
   ['scan', scan],
   ['scan-encode', scanEncode],
   ['cold-reads', coldReads],

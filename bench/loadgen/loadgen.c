@@ -1,5 +1,6 @@
 /*
- * A lean load generator for single gets: one thread, epoll, C connections with D requests in flight on each.
+ * A lean load generator: one thread, epoll, C connections with D requests in flight on each. Requests are single gets, or
+ * those of a file that was made ahead.
  *
  * Promises: both servers get the same treatment. The same loop, the same random keys (xorshift, seeded), the same
  * socket options, one write a wake-up; only the bytes of a request and the parsing of an answer differ. Every
@@ -14,7 +15,11 @@
  * Millrace: HELLO, then GET of one int64 key. A request is 64 bytes: 40 header, 8 group, 8 count and stride,
  *           8 key. Answers may come in any order: the correlation id is the slot.
  *
- *   loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID [SEED]]
+ * File:     u32 requests | u32 rows a request | for each: u32 bytes, the bytes as they go to the socket. Taken in turn, from a
+ *           random one on. RESP answers with as many replies as a request has rows, each "+OK" or an integer; Millrace with
+ *           one write response whose results are all 0 (applied). A request of R rows counts as R operations.
+ *
+ *   loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID [SEED [FILE]]]
  *
  * Prints one line of JSON.
  */
@@ -36,7 +41,7 @@
 
 #define WARM_UP_SECONDS 1.0
 #define INPUT_BYTES (1 << 18)
-#define OUTPUT_BYTES (1 << 16)
+#define OUTPUT_BYTES_MIN (1 << 16)
 #define DEPTH_MAX 512
 #define HISTOGRAM_STEPS 64
 #define HISTOGRAM_SLOTS (40 * HISTOGRAM_STEPS)
@@ -53,10 +58,12 @@ struct connection {
     size_t input_length;
     size_t output_start;
     size_t output_length;
-    unsigned ring_head; /* RESP: the oldest request in flight */
+    unsigned ring_head;    /* RESP: the oldest request in flight */
+    unsigned replies_seen; /* RESP: how many of its replies have come */
+    int replies_good;
     double sent_at[DEPTH_MAX];
     uint8_t input[INPUT_BYTES];
-    uint8_t output[OUTPUT_BYTES];
+    uint8_t *output;
 };
 
 static int is_redis;
@@ -65,6 +72,15 @@ static unsigned depth;
 static size_t value_bytes;
 static uint16_t group_id;
 static uint64_t random_state = 0x9e3779b97f4a7c15ull;
+
+/* Requests of a file. */
+static struct prepared {
+    uint32_t bytes;
+    const uint8_t *at;
+} *prepared;
+static uint32_t prepared_count, prepared_next;
+static uint32_t rows_a_request = 1;
+static size_t output_bytes = OUTPUT_BYTES_MIN;
 
 static int measuring;
 static uint64_t answers;
@@ -163,16 +179,27 @@ static void append_millrace_request(struct connection *c, unsigned slot) {
     c->output_length += MILLRACE_REQUEST_BYTES;
 }
 
+static void append_prepared(struct connection *c, unsigned slot) {
+    const struct prepared *request = &prepared[prepared_next];
+    prepared_next = prepared_next + 1 == prepared_count ? 0 : prepared_next + 1;
+    if (c->output_length + request->bytes > output_bytes) die("the write buffer is full");
+    uint8_t *at = c->output + c->output_length;
+    memcpy(at, request->at, request->bytes);
+    if (!is_redis) put32(at + 8, slot + 1);
+    c->output_length += request->bytes;
+}
+
 static void append_request(struct connection *c, unsigned slot, double now) {
-    if (c->output_length + 128 > OUTPUT_BYTES) die("the write buffer is full");
+    if (c->output_length + 128 > output_bytes) die("the write buffer is full");
     c->sent_at[slot] = now;
-    if (is_redis) append_redis_request(c);
+    if (prepared) append_prepared(c, slot);
+    else if (is_redis) append_redis_request(c);
     else append_millrace_request(c, slot);
 }
 
 static void answered(struct connection *c, unsigned slot, int good, double now) {
     if (measuring) {
-        answers++;
+        answers += rows_a_request;
         if (!good) errors++;
         record_latency(now - c->sent_at[slot]);
     }
@@ -185,7 +212,13 @@ static size_t parse_redis(struct connection *c, const uint8_t *at, size_t availa
     if (!end) return 0;
     size_t line = (size_t)(end - at) + 1;
     int good = 0;
-    if (at[0] == '$' && at[1] != '-') {
+    if (prepared) {
+        c->replies_good &= at[0] == '+' || at[0] == ':';
+        if (++c->replies_seen < rows_a_request) return line;
+        good = c->replies_good;
+        c->replies_seen = 0;
+        c->replies_good = 1;
+    } else if (at[0] == '$' && at[1] != '-') {
         size_t length = strtoul((const char *)at + 1, NULL, 10);
         if (available < line + length + 2) return 0;
         good = length == value_bytes;
@@ -205,7 +238,10 @@ static size_t parse_millrace(struct connection *c, const uint8_t *at, size_t ava
     uint32_t slot = get32(at + 8) - 1;
     if (slot >= depth) die("correlation id");
     int good = 0;
-    if (bytes >= 48 && get16(at + 6) == 0 && get32(at + 16) == 1) {
+    if (prepared) {
+        good = bytes >= 24 + rows_a_request && get16(at + 6) == 0 && get32(at + 16) == rows_a_request;
+        for (uint32_t row = 0; good && row < rows_a_request; row++) good = at[24 + row] == 0;
+    } else if (bytes >= 48 && get16(at + 6) == 0 && get32(at + 16) == 1) {
         uint32_t row = get32(at + 28) - get32(at + 24);
         good = row >= value_bytes; /* the row carries its header and bitmap too */
     }
@@ -279,7 +315,9 @@ static struct connection *dial(const char *host, int port, int poller) {
     struct connection *c = calloc(1, sizeof *c);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int one = 1;
-    if (!c || inet_pton(AF_INET, host, &address.sin_addr) != 1) die("address");
+    if (c) c->output = malloc(output_bytes);
+    if (c) c->replies_good = 1;
+    if (!c || !c->output || inet_pton(AF_INET, host, &address.sin_addr) != 1) die("address");
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -288,6 +326,33 @@ static struct connection *dial(const char *host, int port, int poller) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) != 0) die("epoll_ctl");
     return c;
+}
+
+static void read_prepared(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0) die(path);
+    long size = ftell(file);
+    uint8_t *bytes = malloc((size_t)size);
+    rewind(file);
+    if (size < 8 || !bytes || fread(bytes, 1, (size_t)size, file) != (size_t)size) die(path);
+    fclose(file);
+    prepared_count = get32(bytes);
+    rows_a_request = get32(bytes + 4);
+    prepared = calloc(prepared_count, sizeof *prepared);
+    if (!prepared || prepared_count < 1 || rows_a_request < 1) die(path);
+    uint32_t longest = 0;
+    const uint8_t *at = bytes + 8;
+    for (uint32_t i = 0; i < prepared_count; i++) {
+        if (at + 4 > bytes + size || at + 4 + get32(at) > bytes + size) die(path);
+        prepared[i].bytes = get32(at);
+        prepared[i].at = at + 4;
+        if (prepared[i].bytes > longest) longest = prepared[i].bytes;
+        at += 4 + prepared[i].bytes;
+    }
+    output_bytes += (size_t)longest * (depth + 1);
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    prepared_next = (uint32_t)t.tv_nsec % prepared_count;
 }
 
 static void run_until(int poller, double until) {
@@ -304,7 +369,7 @@ static void run_until(int poller, double until) {
 
 int main(int argc, char **argv) {
     if (argc < 10) {
-        fprintf(stderr, "loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID]\n");
+        fprintf(stderr, "loadgen redis|millrace HOST PORT KEYS CONNECTIONS DEPTH SECONDS VALUE_BYTES SERVER_PID [GROUP_ID [SEED [FILE]]]\n");
         return 2;
     }
     is_redis = strcmp(argv[1], "redis") == 0;
@@ -315,9 +380,10 @@ int main(int argc, char **argv) {
     value_bytes = strtoul(argv[8], NULL, 10);
     int server_pid = atoi(argv[9]);
     group_id = argc > 10 ? (uint16_t)atoi(argv[10]) : 0;
-    if (argc > 11) random_state ^= (strtoull(argv[11], NULL, 10) + 1) * 0xbf58476d1ce4e5b9ull;
+    if (argc > 11 && strcmp(argv[11], "0") != 0) random_state ^= (strtoull(argv[11], NULL, 10) + 1) * 0xbf58476d1ce4e5b9ull;
     if (depth < 1 || depth > DEPTH_MAX || connections < 1 || key_count < 1) die("arguments");
 
+    if (argc > 12) read_prepared(argv[12]);
     int poller = epoll_create1(0);
     for (unsigned i = 0; i < connections; i++) {
         struct connection *c = dial(argv[2], atoi(argv[3]), poller);
