@@ -10,15 +10,9 @@
 import type { Benchmark, BenchmarkResult } from './benchmark.ts';
 import { bulkLoad } from './bulk-load.ts';
 
-<<<<<<< HEAD
-
 import { coldReads } from './cold-reads.ts';
 
-=======
-
 import { durablePuts } from './durable-puts.ts';
-
->>>>>>> 6db5da3 (bench: durable writes against Redis)
 
 import { indexMemory } from './index-memory.ts';
 import { levelOne } from './level-one.ts';
