@@ -46,6 +46,8 @@ export interface BuiltBlock {
   readonly partitionMin: number;
   readonly partitionMax: number;
   readonly recordCount: number;
+  /** Header and records. */
+  readonly usedBytes: number;
   readonly pages: number;
 }
 
@@ -203,6 +205,7 @@ export class BlockBuilder {
       partitionMin: this.partitionMin,
       partitionMax: this.partitionMax,
       recordCount: this.records,
+      usedBytes: used,
       pages: (this.length + LMDB_PAGE_HEADER_BYTES) / PAGE_BYTES,
     });
     this.arena = undefined;

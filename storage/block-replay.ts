@@ -11,7 +11,15 @@
  * batch ahead of the one that is applied.
  */
 import { type Arena, arenaOf } from './arena.ts';
-import { blockFault, blockGroup, nextRecord, recordsEnd, recordsStart } from './block.ts';
+import {
+  BLOCK_WORD_USED,
+  blockFault,
+  blockGroup,
+  blockPartitionMin,
+  nextRecord,
+  recordsEnd,
+  recordsStart,
+} from './block.ts';
 import { KEY_HI_END, LEVEL_ONE_KEY_HI_FIRST, LEVEL_ZERO_KEY_HI } from './block-key.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
 import { type CompactionState, isConsumed } from './compaction-state.ts';
@@ -32,6 +40,7 @@ import type { PartitionClock } from './partition-clock.ts';
 import { readRecordCommitTime, readRecordDigestLo, readRecordLsn } from './record.ts';
 import { applyRecord } from './row-index.ts';
 import { StorageError } from './storage-error.ts';
+import type { UnitTable } from './unit-table.ts';
 
 const PARTITION_MASK = 4095;
 const SCRATCH_BYTES = 64 * 1024;
@@ -47,6 +56,8 @@ export interface BlockReplayOptions {
   readonly compaction: CompactionState;
   readonly directory: LevelZeroDirectory;
   readonly damage: Damage;
+  /** Filled from the level-1 blocks that are read. */
+  readonly units?: UnitTable;
   readonly pause: () => Promise<void>;
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
 }
@@ -172,11 +183,21 @@ export class BlockReplay {
     this.doneBytes += bytes.length;
     const fault = blockFault(arena, 0, bytes.length);
     if (fault !== undefined) this.note(keyHi, keyLo, fault);
-    else this.applyRecords(keyHi, keyLo, arena);
+    else {
+      if (keyHi !== LEVEL_ZERO_KEY_HI) this.countBlock(arena, bytes.length);
+      this.applyRecords(keyHi, keyLo, arena);
+    }
+  }
+
+  private countBlock(arena: Arena, length: number): void {
+    const localPartition = this.localPartition(blockPartitionMin(arena, 0));
+    const pages = Math.ceil(length / PAGE_BYTES);
+    const usedBytes = arena.words[BLOCK_WORD_USED] as number;
+    this.options.units?.addBlock(blockGroup(arena, 0), localPartition, pages, usedBytes);
   }
 
   private applyRecords(keyHi: number, keyLo: number, arena: Arena): void {
-    const { index, compaction } = this.options;
+    const { index, compaction, units } = this.options;
     const where = keyHi === LEVEL_ZERO_KEY_HI ? WHERE_LEVEL_ZERO : WHERE_LEVEL_ONE;
     const end = recordsEnd(arena, 0);
     const group = blockGroup(arena, 0);
@@ -188,7 +209,8 @@ export class BlockReplay {
       const localPartition = this.localPartition(partition);
       this.observe(localPartition, arena.view, at);
       if (isSource && isConsumed(compaction, keyLo, group, partition)) continue;
-      applyRecord(index, localPartition, arena, at, where, keyLo, at);
+      if (where === WHERE_LEVEL_ONE) units?.addFound(group, localPartition, arena.view, at);
+      applyRecord(index, localPartition, arena, at, where, keyLo, at, units);
       this.versions += 1;
     }
   }

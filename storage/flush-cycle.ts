@@ -27,6 +27,8 @@ export interface FlushCycleOptions {
   readonly buffer: WriteBuffer;
   /** The journal position below which every record has been applied. */
   readonly appliedPosition: () => number;
+  /** The moment before which every accepted write has been applied by now. */
+  readonly sealedMicros: () => number;
   readonly onFlushed: () => void;
   readonly onFatal: (error: StorageError) => void;
 }
@@ -35,6 +37,8 @@ export class FlushCycle {
   active: WriteBuffer;
   /** Finished since the start. */
   count = 0;
+  /** Every write that was accepted before this is in blocks. */
+  flushedMicros: number = -Infinity;
   private readonly options: FlushCycleOptions;
   private sealed: WriteBuffer | undefined;
   private running: Promise<void> | undefined;
@@ -91,6 +95,7 @@ export class FlushCycle {
     const { flush, journal, localPartitionCount, appliedPosition, onFlushed, onFatal } = this.options;
     const buffer = this.active;
     const journalPosition = appliedPosition();
+    const sealedMicros = this.options.sealedMicros();
     buffer.seal();
     this.sealed = buffer;
     this.active = new WriteBuffer(localPartitionCount);
@@ -100,6 +105,7 @@ export class FlushCycle {
       })
       .then(() => {
         this.count += 1;
+        this.flushedMicros = sealedMicros;
         journal.recycleBefore(journalPosition);
       })
       .catch((error: unknown) => {

@@ -213,3 +213,24 @@ export const DAMAGED_BLOCKS_LISTED_MAX = 1000;
 
 /** Blocks checked in one turn: 8 MiB, so that progress shows and a signal is heard. */
 export const VERIFY_STRETCH_BLOCKS = 2048;
+
+// Compaction
+
+/** What carries a request's idempotency key stays in blocks this long after its commit, whatever may replace it. */
+export const IDEMPOTENCY_KEEP_MICROS = 600_000_000;
+/** Blocks that one transaction of compaction writes, or a little more: a millisecond of handing them over. */
+export const COMPACTION_STEP_BYTES: number = 1024 * 1024;
+/** Blocks that one transaction of compaction removes: half a millisecond of handing over their keys. */
+export const COMPACTION_REMOVALS_MAX = 512;
+/** Records gathered, ordered, packed or pointed anew in one turn: 0.2 ms, a fifth of what a lookup may wait. */
+export const COMPACTION_SLICE_RECORDS = 512;
+/** Bytes gathered or packed in one turn: large rows count by their bytes. */
+export const COMPACTION_SLICE_BYTES: number = 128 * 1024;
+/** What is gathered of a unit at once: a rewrite of more goes by ranges of digests. */
+export const COMPACTION_GATHER_BYTES: number = 16 * 1024 * 1024;
+/** Source blocks fetched ahead of each run: two turns' worth. */
+export const COMPACTION_AHEAD_BLOCKS = 16;
+/** A unit moves to level 1 when it fills this part of a block: less, and its page would be mostly empty. */
+export const LEVEL_ONE_FILL = 0.75;
+/** A version that a rewrite could not drop although its time had come is looked at again after this: no rewrite without end. */
+export const COMPACTION_RETRY_SECONDS = 600;

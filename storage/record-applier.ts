@@ -13,17 +13,20 @@ import { IndexTouch } from './index-touch.ts';
 import { PARTITION_MASK } from './limits.ts';
 import { readRecordDigestLo, readRecordGroup } from './record.ts';
 import { applyRecord } from './row-index.ts';
+import type { UnitTable } from './unit-table.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 import type { WriteGroup } from './write-group.ts';
 
 export class RecordApplier {
   readonly touch: IndexTouch;
   private readonly index: IndexTable;
+  private readonly units: UnitTable;
   private readonly shardCount: number;
   private readonly activeBuffer: () => WriteBuffer;
 
-  constructor(index: IndexTable, shardCount: number, activeBuffer: () => WriteBuffer) {
+  constructor(index: IndexTable, units: UnitTable, shardCount: number, activeBuffer: () => WriteBuffer) {
     this.index = index;
+    this.units = units;
     this.shardCount = shardCount;
     this.activeBuffer = activeBuffer;
     this.touch = new IndexTouch(index, shardCount);
@@ -70,6 +73,6 @@ export class RecordApplier {
       place,
       arena.words[offset >>> 2] as number,
     );
-    return applyRecord(this.index, localPartition, arena, offset, WHERE_BUFFER, place, 0);
+    return applyRecord(this.index, localPartition, arena, offset, WHERE_BUFFER, place, 0, this.units);
   }
 }

@@ -56,6 +56,7 @@ import {
 } from './record.ts';
 import { applyRecord } from './row-index.ts';
 import { StorageError } from './storage-error.ts';
+import type { UnitTable } from './unit-table.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 const PARTITION_MASK = 4095;
@@ -81,6 +82,8 @@ export interface RecoveryOptions {
   /** Takes note of keyed records. */
   readonly windows: IdempotencyWindows;
   readonly damage: Damage;
+  /** An empty table of level 1's units. */
+  readonly emptyUnits: () => UnitTable;
   /** Builds the index a second time, from all blocks, and compares: slow, for tests and for finding mistakes. */
   readonly verifies: boolean;
   readonly pause: () => Promise<void>;
@@ -100,6 +103,7 @@ export interface Recovered {
 export class Recovery {
   /** Final when `complete` has settled. */
   index: IndexTable;
+  units: UnitTable;
   /** Open, also after a failure. */
   store: BlockStore;
   /** Versions in blocks. */
@@ -114,6 +118,7 @@ export class Recovery {
     this.options = options;
     this.store = options.openStore(false);
     this.index = this.emptyIndex();
+    this.units = options.emptyUnits();
   }
 
   /** Steps 1 and 2. */
@@ -152,7 +157,7 @@ export class Recovery {
       const place = placeOf(chunk.slot, to);
       buffer.add(localPartition, readRecordGroup(view, at), place, recordBytes);
       this.observe(localPartition, view, at);
-      applyRecord(this.index, localPartition, chunk.arena, to, WHERE_BUFFER, place, 0);
+      applyRecord(this.index, localPartition, chunk.arena, to, WHERE_BUFFER, place, 0, this.units);
       at = next;
     }
     this.journalBytes += end - offset;
@@ -191,8 +196,9 @@ export class Recovery {
       this.index = this.emptyIndex();
       return false;
     }
-    if (!this.loadWindows(loaded.idempotency)) return false;
-    const replay = this.blockReplay(this.index, found, this.options.damage);
+    if (loaded.units.length === 0 || !this.loadWindows(loaded.idempotency)) return false;
+    this.units.decode(loaded.units);
+    const replay = this.blockReplay(this.index, found, this.options.damage, this.units);
     if (!(await replay.applyNewer(loaded.header.nextSequence, loaded.header.nextCounter))) return false;
     this.loaded = loaded.header;
     this.blockVersions = loaded.header.versions + replay.versions;
@@ -227,8 +233,9 @@ export class Recovery {
 
   private async rebuild(found: Recovered): Promise<void> {
     this.index = this.emptyIndex();
+    this.units = this.options.emptyUnits();
     await this.reopenStore(true);
-    const replay = this.blockReplay(this.index, found, this.options.damage);
+    const replay = this.blockReplay(this.index, found, this.options.damage, this.units);
     await replay.applyAll();
     this.blockVersions = replay.versions;
     await this.reopenStore(false);
@@ -256,7 +263,7 @@ export class Recovery {
     }
   }
 
-  private blockReplay(index: IndexTable, found: Recovered, damage: Damage): BlockReplay {
+  private blockReplay(index: IndexTable, found: Recovered, damage: Damage, units?: UnitTable): BlockReplay {
     const { shardIndex, shardCount, partitionClock, windows, pause, onProgress } = this.options;
     return new BlockReplay({
       shardIndex,
@@ -268,6 +275,7 @@ export class Recovery {
       compaction: found.compaction,
       directory: found.directory,
       damage,
+      ...(units === undefined ? {} : { units }),
       pause,
       onProgress: (doneBytes, totalBytes) => onProgress({ phase: 'blocks', doneBytes, totalBytes }),
     });

@@ -10,11 +10,12 @@
  */
 import { xxh64 } from '../protocol/index.ts';
 import type { Arena } from './arena.ts';
-import { expiryHoursOf } from './index-entry.ts';
+import { expiryHoursOf, WHERE_LEVEL_ONE } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
 import {
   FLAG_HISTORY_ONLY,
   KIND_DELETE,
+  readRecordCommitTime,
   readRecordDigestHi,
   readRecordDigestLo,
   readRecordEventTime,
@@ -26,6 +27,7 @@ import {
   readRecordLsn,
   recordKeyOffset,
 } from './record.ts';
+import type { UnitTable } from './unit-table.ts';
 import { RESULT_APPLIED, RESULT_HISTORY, RESULT_SUPERSEDED } from './write-request.ts';
 
 /** Set apart from the cluster's digest seed, so that keys which share a digest do not share this one. */
@@ -42,7 +44,8 @@ export function secondHashOf(bytes: Uint8Array, keyAt: number, keyBytes: number)
 
 /**
  * Points the key's entry at this version if it is the newest: answers RESULT_APPLIED or RESULT_SUPERSEDED; or
- * RESULT_HISTORY for a version that is history only.
+ * RESULT_HISTORY for a version that is history only.. Tells
+ * `units` of a version in level 1 that is not the newest any more.
  */
 export function applyRecord(
   index: IndexTable,
@@ -52,6 +55,7 @@ export function applyRecord(
   where: number,
   block: number,
   offsetInBlock: number,
+  units?: UnitTable,
 ): number {
   const { view } = arena;
   if ((readRecordFlags(view, recordOffset) & FLAG_HISTORY_ONLY) !== 0) return RESULT_HISTORY;
@@ -68,8 +72,15 @@ export function applyRecord(
     handle = index.insert(localPartition, digestHi, digestLo, group, hash2);
   } else {
     const seenMicros = index.eventTimeMicros(handle);
-    if (seenMicros > eventTimeMicros || (seenMicros === eventTimeMicros && index.lsn(handle) > lsn)) {
+    const seenLsn = index.lsn(handle);
+    if (seenMicros > eventTimeMicros || (seenMicros === eventTimeMicros && seenLsn > lsn)) {
+      if (where === WHERE_LEVEL_ONE) units?.supersede(group, localPartition, seenMicros);
       return RESULT_SUPERSEDED;
+    }
+    if (units !== undefined && index.where(handle) === WHERE_LEVEL_ONE) {
+      const isCopy = seenMicros === eventTimeMicros && seenLsn === lsn;
+      const settledMicros = Math.max(eventTimeMicros, readRecordCommitTime(view, recordOffset));
+      units.supersede(group, localPartition, isCopy ? -Infinity : settledMicros);
     }
   }
   index.set(

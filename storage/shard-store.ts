@@ -20,6 +20,13 @@ import { BufferChunks } from './buffer-chunks.ts';
 import { collectBuffered } from './buffered-versions.ts';
 import { loadChecksum } from './checksum.ts';
 import { ColdBlocks } from './cold-blocks.ts';
+import {
+  COMPACTION_SETTINGS_DEFAULT,
+  Compaction,
+  type CompactionSettings,
+  type CompactionStatus,
+} from './compaction.ts';
+import type { CompactionState } from './compaction-state.ts';
 import { Damage, type DamagedBlock } from './damage.ts';
 import { DamageWatch } from './damage-watch.ts';
 import type { Clock, Disk, Random } from './environment.ts';
@@ -27,10 +34,11 @@ import { Flush } from './flush.ts';
 import { FlushCycle } from './flush-cycle.ts';
 import type { GroupPolicies } from './group-policy.ts';
 import { IdempotencyWindows } from './idempotency-windows.ts';
-import { type IndexCheckpointHeader, SECTION_IDEMPOTENCY } from './index-checkpoint-format.ts';
+import { type IndexCheckpointHeader, SECTION_IDEMPOTENCY, SECTION_UNITS } from './index-checkpoint-format.ts';
 import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
 import type { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
+import type { LevelZeroDirectory } from './level-zero-directory.ts';
 import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { PartitionClock } from './partition-clock.ts';
@@ -38,8 +46,11 @@ import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
 import { ReadPoint } from './read-point.ts';
 import { Recovery, type RecoveryOptions, type RecoveryProgress } from './recovery.ts';
+import { SealClock } from './seal-clock.ts';
 import { SpaceGuard, spaceReserveBytes } from './space-guard.ts';
 import { StorageError } from './storage-error.ts';
+import type { RecordFilter } from './sweep-fate.ts';
+import { UnitTable } from './unit-table.ts';
 import { WriteBuffer } from './write-buffer.ts';
 import { WritePath } from './write-path.ts';
 import type { WriteRequest } from './write-request.ts';
@@ -71,6 +82,7 @@ export interface ShardStoreOptions {
   readonly mapBytes?: number;
   /** One journal segment, fixed in the files. For tests: 32 MiB take their time to be filled with zeros. */
   readonly journalSegmentBytes?: number;
+  readonly compaction?: Partial<CompactionSettings>;
   /** Nothing more will be acknowledged: log it, and end the process. */
   readonly onFatal: (error: StorageError) => void;
   readonly onProgress?: (progress: RecoveryProgress) => void;
@@ -85,7 +97,7 @@ export interface ShardStoreOptions {
 }
 
 /** Plain numbers, as STATUS shows them. */
-export interface ShardStatus {
+export interface ShardStatus extends CompactionStatus {
   readonly partitions: number;
   /** Keys in the index: live rows, tombstones and rows that expired. */
   readonly rows: number;
@@ -132,6 +144,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
   const buffer = new WriteBuffer(localPartitionCount);
   const pause = pauseOf(options);
   const openStore = storeOpener(options, guard);
+  const emptyUnits = (): UnitTable => new UnitTable(localPartitionCount, options.policies);
   const recovery = recoveryOf(options, {
     localPartitionCount,
     openStore,
@@ -139,9 +152,10 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
     partitionClock,
     windows,
     damage,
+    emptyUnits,
   });
   try {
-    const { checkpoint, numbers, directory: levelZero } = await recovery.restore();
+    const { checkpoint, compaction, numbers, directory: levelZero } = await recovery.restore();
     const journal = await openJournal({
       disk,
       random: options.random,
@@ -152,7 +166,7 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
     });
     await recovery.complete(buffer);
     windows.settle();
-    const { index, store } = recovery;
+    const { index, units, store } = recovery;
     const flush = new Flush({
       shardCount,
       localPartitionCount,
@@ -178,6 +192,9 @@ export async function openShardStore(options: ShardStoreOptions): Promise<ShardS
       journal,
       flush,
       numbers,
+      levelZero,
+      units,
+      compaction,
       watch: new DamageWatch(damage, levelZero),
       indexCheckpoint: recovery.loaded,
       buffer,
@@ -203,6 +220,10 @@ interface Parts {
   readonly journal: Journal;
   readonly flush: Flush;
   readonly numbers: BlockNumbers;
+  readonly levelZero: LevelZeroDirectory;
+  readonly units: UnitTable;
+  /** As the start found it. */
+  readonly compaction: CompactionState;
   readonly watch: DamageWatch;
   /** What the index was loaded from. */
   readonly indexCheckpoint: IndexCheckpointHeader | undefined;
@@ -221,6 +242,8 @@ export class ShardStore {
   private readonly readPoint: ReadPoint;
   private readonly cycle: FlushCycle;
   private readonly indexCheckpoints: IndexCheckpoints;
+  private readonly compaction: Compaction;
+  private readonly sealClock: SealClock = new SealClock();
   private versions: number;
   private isFailed = false;
   private isClosing = false;
@@ -250,6 +273,7 @@ export class ShardStore {
       chunks,
       arenas,
       index,
+      units: parts.units,
       partitionClock,
       windows: parts.windows,
       clock,
@@ -274,9 +298,11 @@ export class ShardStore {
       journal,
       buffer: parts.buffer,
       appliedPosition: () => this.writes.appliedPosition,
+      sealedMicros: () => this.sealClock.sealedMicros(clock.nowMicros()),
       onFlushed: () => {
         this.writes.retry();
         this.indexCheckpoints.consider();
+        this.compaction.consider();
       },
       onFatal: (error) => this.fail(error),
     });
@@ -286,10 +312,14 @@ export class ShardStore {
       localPartitionCount: parts.localPartitionCount,
       index,
       settled: () => this.settledNumbers(),
-      values: () => [{ kind: SECTION_IDEMPOTENCY, bytes: this.writes.encodeWindows() }],
+      values: () => [
+        { kind: SECTION_IDEMPOTENCY, bytes: this.writes.encodeWindows() },
+        { kind: SECTION_UNITS, bytes: parts.units.encode() },
+      ],
       loaded: parts.indexCheckpoint,
       onFailed: (error) => options.onNotice?.(`no index checkpoint was written: ${error.message}`),
     });
+    this.compaction = this.openCompaction();
     this.readPoint = new ReadPoint({ store, clock, partitionClock, settled: () => this.writes.settled() });
     // The journal's tail may have filled the buffer that it was replayed into.
     this.cycle.consider();
@@ -307,7 +337,16 @@ export class ShardStore {
     }
     this.parts.watch.admitKeys(request.group, request.keys);
     this.parts.guard.admit(this.parts.store, request.payload.length);
-    this.writes.write(request, done);
+    const epoch = this.sealClock.begin();
+    try {
+      this.writes.write(request, (error) => {
+        this.sealClock.end(epoch);
+        done(error);
+      });
+    } catch (error) {
+      this.sealClock.end(epoch);
+      throw error;
+    }
   }
 
   /**
@@ -396,7 +435,7 @@ export class ShardStore {
 
   /** True while writers should be held back: both generations are full, or the journal is behind. */
   get pressure(): boolean {
-    return this.cycle.isFull || this.writes.pendingBytes >= WRITE_PRESSURE_BYTES;
+    return this.cycle.isFull || this.compaction.pressure || this.writes.pendingBytes >= WRITE_PRESSURE_BYTES;
   }
 
   status(): ShardStatus {
@@ -425,12 +464,14 @@ export class ShardStore {
       indexCheckpoints: this.indexCheckpoints.count,
       damagedBlocks: watch.damage.blockCount,
       damagedUnits: watch.damage.damagedUnits,
+      ...this.compaction.status(),
     };
   }
 
   /** To be called every second or so: begins what is due by time. */
   tick(): void {
     this.indexCheckpoints.consider();
+    this.compaction.consider();
   }
 
   /** Removes the index checkpoint: a start then builds the index from the blocks. The next one is written when it is due. */
@@ -441,6 +482,19 @@ export class ShardStore {
   /** The first of the blocks that are damaged. */
   damagedBlocks(): readonly DamagedBlock[] {
     return this.parts.watch.damage.list();
+  }
+
+  /** Compacts everything that flushes have written so far. */
+  compact(): Promise<void> {
+    return this.compaction.sweepNow();
+  }
+
+  /**
+   * Removes the versions of a group's partition for which `isDropped` answers true from all blocks; resolves when the blocks
+   * that held them are gone. What is not flushed stays: `flush` first.
+   */
+  dropRecords(group: number, partition: number, isDropped: RecordFilter): Promise<void> {
+    return this.compaction.dropRecords(group, partition, isDropped);
   }
 
   /** Moves everything durable so far into blocks. */
@@ -456,6 +510,7 @@ export class ShardStore {
     this.blocks.close();
     this.isClosing = true;
     this.parts.guard.close();
+    await this.compaction.stop();
     await this.writes.drain();
     await this.readPoint.idle();
     await this.flush();
@@ -468,10 +523,35 @@ export class ShardStore {
   /** Nothing is on its way into blocks: those that come get numbers from these on. */
   private settledNumbers(): SettledNumbers | undefined {
     const { flush, numbers } = this.parts;
-    if (this.isFailed || this.cycle.isFlushing) return undefined;
+    if (this.isFailed || this.cycle.isFlushing || !this.compaction.isBetweenSteps) return undefined;
     const { nextSequence, nextCounter } = numbers;
     const versions = this.versions - this.cycle.active.count;
     return { flushNumber: flush.checkpoint.flushNumber, nextSequence, nextCounter, versions };
+  }
+
+  private openCompaction(): Compaction {
+    const { options, parts, cycle } = this;
+    const { flush } = parts;
+    return new Compaction({
+      ...parts,
+      settings: { ...COMPACTION_SETTINGS_DEFAULT, ...options.compaction },
+      shardIndex: options.shardIndex,
+      shardCount: options.shardCount,
+      generationBytes: options.writeBufferBytes / 2,
+      directory: parts.levelZero,
+      policies: options.policies,
+      clock: options.clock,
+      state: parts.compaction,
+      flushNumber: () => flush.checkpoint.flushNumber,
+      isFlushing: () => cycle.isFlushing,
+      sealedMicros: () => cycle.flushedMicros,
+      pause: pauseOf(options),
+      sleep: options.delay,
+      onVersionsDropped: (count) => {
+        this.versions -= count;
+      },
+      onFatal: (error) => this.fail(error),
+    });
   }
 
   private fail(error: StorageError): void {
@@ -504,7 +584,7 @@ function recoveryOf(
   options: ShardStoreOptions,
   parts: Pick<
     RecoveryOptions,
-    'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'windows' | 'damage'
+    'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'windows' | 'damage' | 'emptyUnits'
   >,
 ): Recovery {
   const { shardIndex, shardCount, disk, directory, verifies = false } = options;

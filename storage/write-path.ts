@@ -37,6 +37,7 @@ import { FLAG_KEYED, readRecordDigestLo, readRecordFlags, readRecordLsn } from '
 import { RecordApplier } from './record-applier.ts';
 import { RecordWriter } from './record-writer.ts';
 import { StorageError } from './storage-error.ts';
+import type { UnitTable } from './unit-table.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 import { type ReadBases, WriteDeferral, type WriteDone } from './write-deferral.ts';
 import type { PendingWrite, WriteGroup } from './write-group.ts';
@@ -49,6 +50,7 @@ export interface WritePathOptions {
   readonly chunks: BufferChunks;
   readonly arenas: ArenaTable;
   readonly index: IndexTable;
+  readonly units: UnitTable;
   readonly partitionClock: PartitionClock;
   readonly windows: IdempotencyWindows;
   readonly clock: Clock;
@@ -91,7 +93,7 @@ export class WritePath {
     const { chunks, index, shardCount, clock, readBases } = options;
     this.queue = new WriteQueue(chunks);
     this.pending = new PendingVersions(this.queue, chunks);
-    this.applier = new RecordApplier(index, shardCount, options.activeBuffer);
+    this.applier = new RecordApplier(index, options.units, shardCount, options.activeBuffer);
     const { queue, pending, applier } = this;
     this.records = new RecordWriter({ ...options, queue, pending, applier });
     this.deferral = new WriteDeferral({

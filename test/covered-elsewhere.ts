@@ -316,6 +316,30 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/read-path.test.ts',
     why: 'columns without logic',
   },
+  'storage/sweep.ts': {
+    by: 'storage/compaction.test.ts',
+    why: 'sweeps run, are stopped and go on',
+  },
+  'storage/sweep-moves.ts': {
+    by: 'storage/compaction.test.ts',
+    why: 'lookups find every row after each step',
+  },
+  'storage/sweep-order.ts': {
+    by: 'storage/sweep-unit.test.ts',
+    why: 'its comparison is held to a slow one',
+  },
+  'storage/sweep-sources.ts': {
+    by: 'storage/compaction.test.ts',
+    why: 'sweeps read real runs',
+  },
+  'storage/sweep-step.ts': {
+    by: 'storage/compaction.test.ts',
+    why: 'steps are written, and killed, with real files',
+  },
+  'storage/unit-merge.ts': {
+    by: 'storage/compaction.test.ts',
+    why: 'units are appended, merged and rewritten',
+  },
   'storage/version-order.ts': {
     by: 'storage/version-merge.test.ts',
     why: 'its loops are held to a slow merge',

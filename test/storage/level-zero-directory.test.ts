@@ -12,7 +12,8 @@ const SEED = testSeed();
 console.log(`seed ${SEED}`);
 
 function block(group: number, partitionMin: number, partitionMax: number, pages = 1): BuiltBlock {
-  return { bytes: new Uint8Array(0), group, partitionMin, partitionMax, recordCount: 1, pages };
+  const bytes = new Uint8Array(0);
+  return { bytes, group, partitionMin, partitionMax, recordCount: 1, usedBytes: 128, pages };
 }
 
 function find(directory: LevelZeroDirectory, group: number, partition: number): number[] {

@@ -53,7 +53,15 @@ describe('recovery', () => {
       finished = blockKeys(blocks);
       const next = (finished.at(-1) as number) + 1;
       const bytes = Uint8Array.from(blocks.read(LEVEL_ZERO_KEY_HI, 1) as Uint8Array);
-      const built = { bytes, group: 1, partitionMin: 0, partitionMax: 4095, recordCount: 1, pages: 1 };
+      const built = {
+        bytes,
+        group: 1,
+        partitionMin: 0,
+        partitionMax: 4095,
+        recordCount: 1,
+        usedBytes: 128,
+        pages: 1,
+      };
       await blocks.write([
         { keyHi: LEVEL_ZERO_KEY_HI, keyLo: next, bytes },
         { keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI, keyLo: 9, bytes: encodeDirectory(2, 2, next, [built]) },

@@ -15,6 +15,7 @@ import { PartitionClock } from '../../storage/partition-clock.ts';
 import { ReadPath } from '../../storage/read-path.ts';
 import { KIND_PUT } from '../../storage/record.ts';
 import type { StorageError } from '../../storage/storage-error.ts';
+import { UnitTable } from '../../storage/unit-table.ts';
 import { WriteBuffer } from '../../storage/write-buffer.ts';
 import type { ReadBases } from '../../storage/write-deferral.ts';
 import { WritePath } from '../../storage/write-path.ts';
@@ -123,6 +124,7 @@ export function writeRig(options: WriteRigOptions = {}): WriteRig {
     chunks,
     arenas,
     index,
+    units: new UnitTable(4096, options.policies ?? KEEP_ALL),
     partitionClock: new PartitionClock(4096),
     windows,
     clock: { nowMicros: () => rig.nowMicros },
