@@ -4,7 +4,8 @@
  * I1  What it answers is the whole checkpoint: every section was there, in its order, with its checksum. With anything else in the
  *     file it answers a reason, and the index, which may be half filled, is to be thrown away.
  * I2  It reads the file once, in sequence, in pieces of INDEX_CHECKPOINT_READ_BYTES; memory beside the index is two of those.
- * I3  Tables take their final size at once: nothing grows and nothing is probed. (m) 10 million entries, 320 MB, in 0.5 s.
+ * I3  Tables take their final size at once: nothing grows and nothing is probed. (m) 10 million entries,
+ *     320 MB: 0.46 s of processor time, and 0.3 s of the system's for reading.
  *
  * Whether the checkpoint fits the blocks beside it, and what came after it, is recovery's business.
  */

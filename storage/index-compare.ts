@@ -10,7 +10,7 @@ import { type CompactionState, isConsumed } from './compaction-state.ts';
 import { ENTRY_WORDS, WHERE_BUFFER, WHERE_LEVEL_ZERO, WHERE_UNKNOWN } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
 
-/** Whether some entry has no place. About 5 ns a slot. */
+/** Whether some entry has no place. (m) 25 ns an entry. */
 export function hasUnplaced(index: IndexTable, localPartitionCount: number): boolean {
   let isFound = false;
   for (let partition = 0; partition < localPartitionCount && !isFound; partition += 1) {

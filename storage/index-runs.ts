@@ -41,7 +41,7 @@ export function rangeEnd(spread: number, depth: number): number {
   return (Math.floor(spread / width) + 1) * width;
 }
 
-/** Copies the table's entries to `into` from word `at` on; answers where they end. About 5 ns a slot. */
+/** Copies the table's entries to `into` from word `at` on; answers where they end. */
 export function copyRun(
   memory: IndexMemory,
   segments: IndexSegments,

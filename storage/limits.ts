@@ -188,7 +188,7 @@ export const INDEX_GROWTH_RESERVE_BYTES: number = 2 * 1024 * 1024;
 
 // Index checkpoints
 
-/** Tables copied, summed and written in one turn: a fifth of a millisecond of work. */
+/** Tables copied, summed and written in one turn: (m) 0.6 ms of work. */
 export const INDEX_CHECKPOINT_SLICE_BYTES: number = 512 * 1024;
 /** The largest body of a section (format): a slice that was nearly full, and one more of the largest tables (436 KiB). */
 export const INDEX_CHECKPOINT_SECTION_BYTES: number = 1024 * 1024;

@@ -205,7 +205,7 @@ export class Recovery {
     return true;
   }
 
-  /** What was added before something is found wrong stays: it was given a checksum, and no window grows beyond its bound. */
+  /** What was taken over before something is found malformed stays: it had its checksum, and windows have their bound. */
   private loadWindows(bytes: Uint8Array): boolean {
     if (bytes.length === 0) return true;
     try {
