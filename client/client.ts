@@ -61,7 +61,7 @@ import { type Address, type ConnectOptions, parseAddress, positiveMs, resolveOpt
 import { promised, settle } from './promised.ts';
 import { PutJob, settleWrite } from './put-job.ts';
 import { columnSource, eventTimeOf, patchSource, type RowSource, rowSource } from './row-chunk.ts';
-import { ManyRead } from './row-read.ts';
+import { ManyRead, VersionedRead, type VersionedRow } from './row-read.ts';
 import type {
   CompactGroupSpec,
   EntityKey,
@@ -245,6 +245,37 @@ export class Millrace {
   getMany(group: string, keys: ArrayLike<EntityKey>, options?: ReadOptions): Promise<(Row | null)[]>;
   getMany(group: AnyGroup | string, keys: ArrayLike<EntityKey>, options: ReadOptions = {}): Promise<unknown> {
     return this.on(group, (known) => this.readMany(known, keys, options));
+  }
+
+  /**
+   * The same with each row's version, for a write that is to happen only when nobody else wrote meanwhile:
+   *
+   *     const [{ row, version }] = await db.getVersioned(account, [id]);
+   *     await db.put(account, [{ ...row, balance: row.balance - 5 }], { ifVersion: version });
+   *
+   * The version of a row that is not there is 0, which `ifVersion` takes for just that.
+   */
+  getVersioned<R, P, K>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options?: CallOptions,
+  ): Promise<VersionedRow<R>[]>;
+  getVersioned<R, P, K>(
+    group: Group<R, P, K>,
+    keys: ArrayLike<NoInfer<K>>,
+    options: ReadOptions,
+  ): Promise<VersionedRow<Partial<R>>[]>;
+  getVersioned(
+    group: string,
+    keys: ArrayLike<EntityKey>,
+    options?: ReadOptions,
+  ): Promise<VersionedRow<Row>[]>;
+  getVersioned(
+    group: AnyGroup | string,
+    keys: ArrayLike<EntityKey>,
+    options: ReadOptions = {},
+  ): Promise<unknown> {
+    return this.on(group, (known) => this.readWhole(VersionedRead, known, keys, options));
   }
 
   /**
@@ -488,6 +519,15 @@ export class Millrace {
     keys: ArrayLike<EntityKey>,
     options: ReadOptions,
   ): Promise<(unknown | null)[]> {
+    return this.readWhole(ManyRead, group, keys, options);
+  }
+
+  private readWhole(
+    Read: typeof ManyRead | typeof VersionedRead,
+    group: AnyGroup,
+    keys: ArrayLike<EntityKey>,
+    options: ReadOptions,
+  ): Promise<unknown[]> {
     return promised((resolve, reject) => {
       this.dispatcher.assertOpen();
       checkKeys(keys);
@@ -495,7 +535,7 @@ export class Millrace {
       if (keys.length === 0) return resolve([]);
       const deadlineMs = this.dispatcher.deadline(checkedTimeout(options));
       const batch = encodeKeys(group.schema.key, keys);
-      new ManyRead<unknown>(this.dispatcher, group, deadlineMs, batch, reader, resolve, reject).start();
+      new Read<unknown>(this.dispatcher, group, deadlineMs, batch, reader, resolve, reject).start();
     });
   }
 

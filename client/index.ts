@@ -39,6 +39,7 @@ export { Group } from './group.ts';
 export type { GroupChangeInput, GroupSpecInput } from './group-spec.ts';
 export { type Address, type ConnectOptions, DEFAULT_PORT } from './options.ts';
 export type { PutColumns } from './row-chunk.ts';
+export type { VersionedRow } from './row-read.ts';
 export type {
   CompactGroupSpec,
   EntityKey,
@@ -52,4 +53,4 @@ export type {
   TimeInput,
 } from './row-types.ts';
 export type { Scan, ScanOptions, ScanPart } from './scan.ts';
-export type { RowRefusal, RowStatus, WriteResult } from './write-result.ts';
+export { type RowRefusal, type RowStatus, WriteResult } from './write-result.ts';

@@ -55,11 +55,11 @@ export abstract class RowRead extends KeyedOperation {
   }
 }
 
-/** The rows of many keys, in the keys' order. */
-export class ManyRead<R> extends RowRead {
-  private readonly rows: (R | null)[];
-  private readonly reader: GroupReader;
-  private readonly resolve: (rows: (R | null)[]) => void;
+/** One answer a key, in the keys' order; null where there is none. */
+abstract class WholeRead<T> extends RowRead {
+  protected readonly reader: GroupReader;
+  protected readonly answers: T[];
+  private readonly resolve: (answers: T[]) => void;
   private readonly reject: (error: MillraceError) => void;
   private failure: MillraceError | null = null;
 
@@ -69,12 +69,12 @@ export class ManyRead<R> extends RowRead {
     deadlineMs: number,
     keys: KeyBatch,
     reader: GroupReader,
-    resolve: (rows: (R | null)[]) => void,
+    resolve: (answers: T[]) => void,
     reject: (error: MillraceError) => void,
   ) {
     super(dispatcher, group, deadlineMs, keys);
     this.reader = reader;
-    this.rows = new Array(keys.count).fill(null);
+    this.answers = new Array(keys.count).fill(null);
     this.resolve = resolve;
     this.reject = reject;
   }
@@ -84,11 +84,29 @@ export class ManyRead<R> extends RowRead {
   }
 
   finish(): void {
-    if (this.failure === null) this.resolve(this.rows);
+    if (this.failure === null) this.resolve(this.answers);
     else this.reject(this.failure);
   }
+}
 
+/** The rows of many keys. */
+export class ManyRead<R> extends WholeRead<R | null> {
   protected deliver(response: GetResponse, index: number, key: number): void {
-    this.rows[key] = this.group.readRow(response, index, this.keys, key, this.reader) as R | null;
+    this.answers[key] = this.group.readRow(response, index, this.keys, key, this.reader) as R | null;
+  }
+}
+
+/** A row with its LSN, which is what `ifVersion` compares. */
+export interface VersionedRow<R> {
+  readonly row: R | null;
+  /** 0: there is no row. */
+  readonly version: number;
+}
+
+/** The rows of many keys with their versions. */
+export class VersionedRead<R> extends WholeRead<VersionedRow<R>> {
+  protected deliver(response: GetResponse, index: number, key: number): void {
+    const row = this.group.readRow(response, index, this.keys, key, this.reader) as R | null;
+    this.answers[key] = { row, version: response.lsn(index) };
   }
 }

@@ -99,18 +99,13 @@ export class WriteTally {
     }
   }
 
-  /** The whole call's result. The refusal of a call's only row is thrown: there is nothing else to tell. */
+  /** The whole call's result. The refusal of a call's only row is thrown, with the result as its cause. */
   result(): WriteResult {
     const result = new WriteResult(this.results, this.lsns);
     const [refusal] = result.refusals;
-    if (refusal !== undefined && this.rows === 1) throw refusalError(refusal);
-    return result;
+    if (refusal === undefined || this.rows > 1) return result;
+    throw new MillraceError(refusal.code, `row 0: ${refusal.message}`, { cause: result });
   }
-}
-
-/** A row's refusal as an error, for who cannot go on without the row. */
-export function refusalError({ row, code, message }: RowRefusal): MillraceError {
-  return new MillraceError(code, `row ${row}: ${message}`);
 }
 
 function refusalsOf(results: Uint8Array): RowRefusal[] {

@@ -22,6 +22,8 @@ interface CommandRow {
 const COMMANDS: readonly CommandRow[] = [
   { name: 'serve', description: 'run a node', address: `./cli/serve${EXTENSION}` },
   { name: 'get', description: 'look up the latest rows of entities', address: `./cli/get${EXTENSION}` },
+  { name: 'put', description: 'write rows', address: `./cli/put${EXTENSION}` },
+  { name: 'delete', description: 'remove rows', address: `./cli/delete${EXTENSION}` },
   {
     name: 'scan',
     description: 'read every row of a group: a training read',

@@ -112,6 +112,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/cli/get.test.ts',
     why: 'each command connects; a refused connection is shown there',
   },
+  'server/cli/delete.ts': {
+    by: 'server/cli/put.test.ts',
+    why: 'rows that were put are deleted',
+  },
   'server/cli/row-text.ts': {
     by: 'server/cli/get.test.ts',
     why: 'rows are printed by the command',

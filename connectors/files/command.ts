@@ -28,6 +28,11 @@ export function command(): Command {
     )
     .option('--ttl <SECONDS>', 'for a new group: rows older than this, by event time, are missing', seconds)
     .option('--retention <SECONDS>', 'for a new group: how long superseded versions are kept', seconds)
+    .option(
+      '--backfill',
+      'rows enter history only, however old: training reads see them, lookups do not and keep what they have',
+    )
+    .option('--skip-refused', 'go on without rows that the node refuses, and count them')
     .option('--progress-file <PATH>', 'where to note how far the import has come; beside FILE by default')
     .option('--restart', 'begin at the first row, whatever an earlier attempt did')
     .option('--dry-run', 'show the schema and stop')

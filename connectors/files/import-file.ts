@@ -2,7 +2,8 @@
  * A file into a feature group: the schema shown, the group created when need be, the rows put, the result said.
  *
  * Promises: nothing is put before the schema is shown; what was acknowledged when the import ends early, by an error or by Ctrl-C, is
- * said, is durable, and is where the same command goes on. Returns the exit status: 0 when every row is in, 130 when interrupted; an
+ * said, is durable, and is where the same command goes on. Returns the exit status: 0 when every row is in, or
+ * was refused and to be skipped, 130 when interrupted; an
  * error is thrown for the command line to print.
  *
  * The schema and the result go to stdout, progress and what concerns an earlier or later attempt to stderr.
@@ -31,6 +32,7 @@ import {
   NoteWriter,
   ProgressFile,
 } from './progress-file.ts';
+import { answered } from './refusals.ts';
 import { convertBatch, type ImportOutcome, runImport } from './run-import.ts';
 import { readSchemaOverride } from './schema-override.ts';
 import { SOURCE_START, type Source, type SourceFormat, type SourcePosition } from './source.ts';
@@ -49,6 +51,8 @@ export interface ImportOptions {
   readonly timeUnit?: TimeUnit;
   readonly ttl?: number;
   readonly retention?: number;
+  readonly backfill?: boolean;
+  readonly skipRefused?: boolean;
   readonly progressFile?: string;
   readonly restart?: boolean;
   readonly dryRun?: boolean;
@@ -186,7 +190,8 @@ async function importInto(
     startedAtMicros,
     batchRows: batchRows(group),
     putsInFlight: IMPORT_PUTS_IN_FLIGHT,
-    put: async (columns) => (await client.put(group, { columns })).superseded,
+    put: (columns) => answered(client.put(group, { columns }, { backfill: options.backfill === true })),
+    skipsRefused: options.skipRefused === true,
     onAdvance: (position) => {
       progress.update(position.row, source.rowCount === undefined ? position.byte : position.row);
       writer.offer(position);
@@ -196,7 +201,7 @@ async function importInto(
   interruption.end();
   progress.stop();
   await writer.finish();
-  return conclude(outcome, from, progress.seconds(), file, note);
+  return conclude(outcome, from, progress.seconds(), options, file, note);
 }
 
 /** Rows whose put is one request a shard; wide rows go in smaller batches. */
@@ -245,17 +250,20 @@ async function conclude(
   outcome: ImportOutcome,
   from: SourcePosition,
   tookSeconds: number,
+  options: ImportOptions,
   file: ProgressFile,
   note: (position: SourcePosition) => Promise<void>,
 ): Promise<number> {
-  const { position, superseded, error, failedBatch, isInterrupted } = outcome;
+  const { position, superseded, refusals, error, failedBatch, isInterrupted } = outcome;
+  for (const line of refusals.lines()) process.stderr.write(`${line}\n`);
   if (error === undefined && !isInterrupted) {
     await file.remove();
-    const rows = position.row - from.row;
+    const rows = position.row - from.row - refusals.rows;
     const late =
       superseded === 0 ? '' : `; ${formatCount(superseded)} went into history only, a newer event was there`;
+    const place = options.backfill === true ? ' into history' : '';
     process.stdout.write(
-      `imported ${formatCount(rows)} rows in ${formatDuration(tookSeconds)}, ${formatRate(rows, tookSeconds)} rows/s${late}\n`,
+      `imported ${formatCount(rows)} rows${place} in ${formatDuration(tookSeconds)}, ${formatRate(rows, tookSeconds)} rows/s${late}\n`,
     );
     return 0;
   }

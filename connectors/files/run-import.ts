@@ -3,16 +3,22 @@
  *
  * Promises: rows are put in file order, whole batches at a time; the outcome says up to which row everything is acknowledged,
  * also when it ended by an error or an interruption, in which case puts under way were waited for. It does not throw.
+ * A row that the node refuses ends it, unless such rows are to be skipped (refusals.ts).
  * A cell that does not fit, a null in the key or in the event time is an error that names row and column.
  */
+import type { WriteResult } from '../../client/index.ts';
 import { formatInvalid } from '../connector-error.ts';
 import { AckWindow } from './ack-window.ts';
 import { CellError, convertColumn } from './convert.ts';
 import type { ImportPlan, PlannedColumn } from './import-plan.ts';
+import { Refusals } from './refusals.ts';
 import type { ColumnBatch, Source, SourcePosition } from './source.ts';
 
 /** Columns by the names they have in the group. */
 export type PutColumns = Record<string, ArrayLike<unknown>>;
+
+/** What an import needs to know of a put. */
+export type PutAnswer = Pick<WriteResult, 'superseded' | 'refusals'>;
 
 export interface ImportRun {
   readonly source: Source;
@@ -22,8 +28,10 @@ export interface ImportRun {
   readonly startedAtMicros: number;
   readonly batchRows: number;
   readonly putsInFlight: number;
-  /** Resolves when the rows are durable, with the number that a newer event had overtaken. */
-  readonly put: (columns: PutColumns, rowCount: number) => Promise<number>;
+  /** Resolves when the rows are durable or refused, each. */
+  readonly put: (columns: PutColumns, rowCount: number) => Promise<PutAnswer>;
+  /** Go on without rows that the node refuses, instead of ending with the first. */
+  readonly skipsRefused: boolean;
   readonly onAdvance: (position: SourcePosition) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,6 +41,8 @@ export interface ImportOutcome {
   readonly position: SourcePosition;
   /** Rows that went into history only, since the group had an event as new or newer for their key. */
   readonly superseded: number;
+  /** Rows that were skipped because the node refused them. */
+  readonly refusals: Refusals;
   readonly isInterrupted: boolean;
   /** What ended the import early. */
   readonly error: unknown;
@@ -44,6 +54,7 @@ export async function runImport(run: ImportRun): Promise<ImportOutcome> {
   const { source, plan } = run;
   const window = new AckWindow(run.from, run.putsInFlight, run.onAdvance);
   const names = plan.columns.map((column) => column.name);
+  const refusals = new Refusals(run.skipsRefused);
   let superseded = 0;
   let error: unknown;
   let failedBatch: ImportOutcome['failedBatch'];
@@ -53,7 +64,9 @@ export async function runImport(run: ImportRun): Promise<ImportOutcome> {
       const columns = convertBatch(run, batch);
       await window.begin(batch.end, async () => {
         try {
-          superseded += await run.put(columns, batch.rowCount);
+          const answer = await run.put(columns, batch.rowCount);
+          superseded += answer.superseded;
+          refusals.take(answer.refusals, batch.start.row);
         } catch (putError) {
           failedBatch ??= { start: batch.start, end: batch.end };
           throw putError;
@@ -68,6 +81,7 @@ export async function runImport(run: ImportRun): Promise<ImportOutcome> {
   return {
     position: window.position,
     superseded,
+    refusals,
     isInterrupted: run.signal?.aborted === true,
     error: window.failure ?? error,
     failedBatch,

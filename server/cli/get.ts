@@ -13,6 +13,7 @@ import { jsonValue, shownValue, type ValueType } from './value-text.ts';
 interface GetOptions extends ConnectionOptions {
   readonly features?: string;
   readonly json?: boolean;
+  readonly withVersion?: boolean;
 }
 
 export function command(): Command {
@@ -22,6 +23,7 @@ export function command(): Command {
     .argument('<KEY...>', 'entity keys; values of several columns are separated by commas, or a JSON array')
     .option('--features <NAMES>', 'only these features, separated by commas')
     .option('--json', 'one JSON object a key and line, null for a missing row')
+    .option('--with-version', 'also each row’s version, which put, patch and delete take as --if-version')
     .addHelpText(
       'after',
       '\nThe exit status is 3 when a row is missing.\n\nExample:\n  millrace get airport ORD\n  millrace get route ORD,LAX --json\n  millrace get account -- -5     (after -- nothing is an option: a key may begin with a minus)',
@@ -35,14 +37,17 @@ async function get(client: Millrace, name: string, texts: string[], options: Get
   const group = await client.group(name);
   const keys = texts.map((text) => parseKey(text, group.key));
   const features = options.features?.split(',').map((feature) => feature.trim());
-  const rows = await client.getMany(group, keys, features === undefined ? {} : { features });
+  const found = await client.getVersioned(group, keys, features === undefined ? {} : { features });
   const columns = columnsOf(group, features);
-  for (const [i, row] of rows.entries()) {
-    process.stdout.write(
-      options.json === true ? jsonLine(row, columns) : shownRow(`${name} ${texts[i]}`, row, columns),
-    );
+  for (const [i, { row, version }] of found.entries()) {
+    const heading =
+      options.withVersion === true ? `${name} ${texts[i]}, version ${version}` : `${name} ${texts[i]}`;
+    if (options.json !== true) process.stdout.write(shownRow(heading, row, columns));
+    else if (options.withVersion === true) {
+      process.stdout.write(`${JSON.stringify({ version, row: jsonRow(row, columns) })}\n`);
+    } else process.stdout.write(`${JSON.stringify(jsonRow(row, columns))}\n`);
   }
-  return rows.includes(null) ? EXIT_NOT_FOUND : 0;
+  return found.some(({ row }) => row === null) ? EXIT_NOT_FOUND : 0;
 }
 
 type NamedColumn = ValueType & { readonly name: string };
@@ -56,12 +61,9 @@ function columnsOf(group: Group, features: readonly string[] | undefined): Named
   return [...schema.key, { name: schema.eventTimeName, type: 'timestamp' }, ...wanted];
 }
 
-function jsonLine(row: Partial<Row> | null, columns: readonly NamedColumn[]): string {
-  if (row === null) return 'null\n';
-  const object = Object.fromEntries(
-    columns.map((column) => [column.name, jsonValue(column, row[column.name])]),
-  );
-  return `${JSON.stringify(object)}\n`;
+function jsonRow(row: Partial<Row> | null, columns: readonly NamedColumn[]): Record<string, unknown> | null {
+  if (row === null) return null;
+  return Object.fromEntries(columns.map((column) => [column.name, jsonValue(column, row[column.name])]));
 }
 
 function shownRow(heading: string, row: Partial<Row> | null, columns: readonly NamedColumn[]): string {

@@ -39,7 +39,7 @@ function keyParts(text: string, columns: readonly KeyColumn[]): unknown[] {
 const JSON_STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 
 /** Of a text that is JSON: the same with each integer as a string of its digits. */
-function integersAsText(json: string): string {
+export function integersAsText(json: string): string {
   return json.replace(JSON_STRING_OR_NUMBER, (token) => (/^-?\d+$/.test(token) ? `"${token}"` : token));
 }
 

@@ -55,7 +55,7 @@ export function answerGet(schema: GroupSchema, request: FakeRequest, rowOf: RowO
       count: keys.length,
       offsets,
       eventTimes: keys.map(() => EVENT_TIME_MICROS),
-      lsns: keys.map((_, index) => index + 1),
+      lsns: keys.map((_, index) => (offsets[index] === offsets[index + 1] ? 0 : index + 1)),
       rows: rows.bytes.subarray(0, rows.length),
     }),
   );

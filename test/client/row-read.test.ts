@@ -26,3 +26,12 @@ test('many keys come back in their order, and no keys need no request', async (c
   server.on(OPERATIONS.GET, () => assert.fail('asked for nothing'));
   assert.deepEqual(await db.getMany(item, []), []);
 });
+
+test('a version comes with its row, and is 0 where there is none', async (context) => {
+  const { server, db, item, schema } = await startItems(context);
+  server.on(OPERATIONS.GET, (request) => answerGet(schema, request, itemOf));
+  const [two, three, four] = await db.getVersioned(item, [2, 3, 4], { features: ['a'] });
+  assert.deepEqual(two, { row: { id: 2n, event_time: EVENT_TIME_MICROS, a: 2 }, version: 1 });
+  assert.deepEqual(three, { row: null, version: 0 });
+  assert.equal(four!.version, 3);
+});

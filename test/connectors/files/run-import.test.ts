@@ -1,6 +1,7 @@
 /** The import's loop against a source in memory and a put of the test's own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MillraceError, RowRefusal } from '../../../client/index.ts';
 import type { SourceColumn } from '../../../connectors/files/column-type.ts';
 import { type PlanRequest, planNewGroup } from '../../../connectors/files/import-plan.ts';
 import { type ImportRun, type PutColumns, runImport } from '../../../connectors/files/run-import.ts';
@@ -73,12 +74,17 @@ function run(
       putsInFlight: 2,
       put: async (batch, rowCount) => {
         puts.push({ columns: batch, rowCount });
-        return 1;
+        return { superseded: 1, refusals: [] };
       },
+      skipsRefused: false,
       onAdvance: () => {},
       ...change,
     },
   };
+}
+
+function refusal(row: number, code: RowRefusal['code']): RowRefusal {
+  return { row, code, message: 'a test' };
 }
 
 test('every row is put once, in order, in the types of the group', async () => {
@@ -146,7 +152,7 @@ test('a refused put names its rows, and the place is before them', async () => {
   const { run: input } = run(good(40), {
     put: async () => {
       if (++count === 3) throw new Error('TOO_LATE');
-      return 0;
+      return { superseded: 0, refusals: [] };
     },
   });
   const outcome = await runImport(input);
@@ -168,4 +174,36 @@ test('an interruption lets puts under way finish and says how far it came', asyn
   assert.equal(outcome.error, undefined);
   assert.equal(outcome.position.row, puts.length * 4);
   assert.ok(outcome.position.row >= 8 && outcome.position.row < 40);
+});
+
+test('the first row that the node refuses ends the import by its place in the file, and says what may be done', async () => {
+  let count = 0;
+  const { run: input } = run(good(40), {
+    putsInFlight: 1,
+    put: async () => ({ superseded: 0, refusals: ++count === 3 ? [refusal(1, 'TOO_LATE')] : [] }),
+  });
+  const outcome = await runImport(input);
+  const error = outcome.error as MillraceError;
+  assert.equal(error.code, 'TOO_LATE');
+  assert.match(error.message, /^row 10: .*--backfill.*--skip-refused/);
+  assert.deepEqual(outcome.failedBatch, { start: { row: 8, byte: 0 }, end: { row: 12, byte: 0 } });
+  assert.equal(outcome.position.row, 8);
+});
+
+test('refused rows that are skipped are counted by code, with the first of each', async () => {
+  const answers = [
+    [refusal(3, 'TOO_LATE')],
+    [refusal(0, 'EVENT_TIME_IN_FUTURE'), refusal(2, 'TOO_LATE')],
+    [],
+  ];
+  const { run: input } = run(good(12), {
+    skipsRefused: true,
+    put: async () => ({ superseded: 0, refusals: answers.shift()! }),
+  });
+  const { error, position, refusals } = await runImport(input);
+  assert.deepEqual([error, position.row, refusals.rows], [undefined, 12, 3]);
+  assert.deepEqual(refusals.lines(), [
+    '2 rows were refused with TOO_LATE, the first is row 4',
+    '1 row was refused with EVENT_TIME_IN_FUTURE, the first is row 5',
+  ]);
 });
