@@ -23,6 +23,7 @@ const COMMANDS: readonly CommandRow[] = [
   { name: 'serve', description: 'run a node', address: `./cli/serve${EXTENSION}` },
   { name: 'get', description: 'look up the latest rows of entities', address: `./cli/get${EXTENSION}` },
   { name: 'put', description: 'write rows', address: `./cli/put${EXTENSION}` },
+  { name: 'patch', description: 'change some features of rows', address: `./cli/patch${EXTENSION}` },
   { name: 'delete', description: 'remove rows', address: `./cli/delete${EXTENSION}` },
   {
     name: 'scan',

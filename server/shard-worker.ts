@@ -10,8 +10,11 @@ import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
 import { deleteOperation } from './operations/delete.ts';
 import { getOperation } from './operations/get.ts';
 import { getMatrixOperation } from './operations/get-matrix.ts';
+import { patchOperation } from './operations/patch.ts';
 import { putOperation } from './operations/put.ts';
 import { readPointOperation } from './operations/read-point.ts';
+import { PatchMerges } from './patch-merges.ts';
+
 import { PendingReads } from './pending-reads.ts';
 import { PendingWrites } from './pending-writes.ts';
 import { prefetchSlots } from './prefetch-slots.ts';
@@ -72,6 +75,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
       getMatrixOperation(shard, reads),
       readPointOperation(shard),
       putOperation(shard, writes),
+      patchOperation(shard, writes, new PatchMerges(thread.groups)),
       deleteOperation(shard, writes),
     ],
     status: () => ({ ...store.status(), writesInFlight: writes.inFlight, readsInFlight: reads.inFlight }),

@@ -8,6 +8,8 @@ import {
   ByteWriter,
   compileLayout,
   encodeKeys,
+  encodePatch,
+  encodePatchRequest,
   encodePutRequest,
   encodeRow,
   FRAME_BYTES_MAX,
@@ -15,7 +17,9 @@ import {
   FrameDecoder,
   type GroupSchema,
   OPERATIONS,
+  type PatchRequestInput,
   REQUEST_HEADER_BYTES,
+  type RequestOptions,
 } from '../../protocol/index.ts';
 import { Deadlines } from '../../server/deadlines.ts';
 import { GroupTable } from '../../server/group-table.ts';
@@ -23,7 +27,9 @@ import type { Operation } from '../../server/operation.ts';
 import { deleteOperation } from '../../server/operations/delete.ts';
 import { getOperation } from '../../server/operations/get.ts';
 import { getMatrixOperation } from '../../server/operations/get-matrix.ts';
+import { patchOperation } from '../../server/operations/patch.ts';
 import { putOperation } from '../../server/operations/put.ts';
+import { PatchMerges } from '../../server/patch-merges.ts';
 import { PendingReads } from '../../server/pending-reads.ts';
 import { PendingWrites } from '../../server/pending-writes.ts';
 import { ShardServices } from '../../server/shard-services.ts';
@@ -72,6 +78,7 @@ export class ShardOperations {
       getOperation(this.shard, this.reads),
       getMatrixOperation(this.shard, this.reads),
       putOperation(this.shard, this.writes),
+      patchOperation(this.shard, this.writes, new PatchMerges(this.shard.groups)),
       deleteOperation(this.shard, this.writes),
     ];
     this.#operations = new Map(operations.map((operation) => [operation.number, operation]));
@@ -101,6 +108,38 @@ export class ShardOperations {
   async answered(): Promise<void> {
     while (this.writes.inFlight > 0) await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+/** A PATCH of rows whose values are steps; `head` says more of them. */
+export function encodePatches(
+  writer: ByteWriter,
+  group: GroupSchema,
+  rows: readonly KeyedRow[],
+  head: Partial<PatchRequestInput> & Partial<RequestOptions> = {},
+): void {
+  const layout = compileLayout(group);
+  const rowWriter = new ByteWriter();
+  const rowOffsets = new Uint32Array(rows.length + 1);
+  rows.forEach((row, index) => {
+    encodePatch(layout, row.values, rowWriter);
+    rowOffsets[index + 1] = rowWriter.length;
+  });
+  encodePatchRequest(
+    writer,
+    { correlationId: OPERATIONS.PATCH, ...head },
+    {
+      groupId: group.id,
+      eventTimes: Float64Array.from(rows, (row) => row.eventTime ?? TEST_NOW_MICROS),
+      keys: encodeKeys(
+        group.key,
+        rows.map((row) => row.key),
+      ),
+      rows: rowWriter.bytes,
+      rowOffsets,
+      isTimeFloor: false,
+      ...head,
+    },
+  );
 }
 
 export function encodeRows(
