@@ -14,7 +14,7 @@
  * features change it in place; then the variable section is written in schema order, each value from the base, the patch
  * or both. Cost: linear in the bytes of row and patch.
  */
-import { type ByteWriter, copyBytes } from './byte-writer.ts';
+import { type ByteWriter, copyBytes, copyOf } from './byte-writer.ts';
 import { readInt64 } from './int64.ts';
 import { ROW_BYTES_MAX } from './limits.ts';
 import { LIST_HEADER_BYTES } from './list-codec.ts';
@@ -75,8 +75,8 @@ export class RowPatcher {
     for (const slot of layout.slots) this.#slotOfId[slot.id] = slot;
     writer.reset();
     encodeRow(layout, {}, writer);
-    const bytes = writer.bytes.slice(0, writer.length);
-    this.#defaults = { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
+    const bytes = copyOf(writer.bytes, 0, writer.length);
+    this.#defaults = { bytes, view: new DataView(bytes.buffer) };
   }
 
   /** Merges the patch at `patchFrom` into the row at `baseFrom`, or into none when `base` is null. */

@@ -43,7 +43,8 @@ export class PatchMerges {
   #patcherOf(group: Group): RowPatcher {
     let patcher = this.#patchers.get(group);
     if (patcher === undefined) {
-      patcher = new RowPatcher(group.layout, () => undefined, this.#writer);
+      const { layout, layouts } = group;
+      patcher = new RowPatcher(layout, (version) => layouts.of(version), this.#writer);
       this.#patchers.set(group, patcher);
     }
     return patcher;

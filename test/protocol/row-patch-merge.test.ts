@@ -229,6 +229,32 @@ test('a patch that came before a feature was dropped is refused, not applied in 
   assert.deepEqual(Buffer.from(result), Buffer.from(encoded(after, { a: 2, s: 'x' })));
 });
 
+test('features newer than the base, and all of a row that is not there, begin with their defaults', () => {
+  const newest = schemaOf([
+    { name: 'a', type: 'int32' },
+    { name: 'n', type: 'int64', default: 10 },
+    { name: 's', type: 'string', default: 'none' },
+    { name: 't', type: 'string', default: 'tee' },
+  ]);
+  const layout = compileLayout({ ...newest, version: 2 });
+  const earlier = compileLayout({ ...newest, features: newest.features.slice(0, 1) });
+  const patcher = new RowPatcher(layout, () => earlier, new ByteWriter());
+  const patch = { n: add(5), t: 'x' };
+  const read = (row: Uint8Array | string): Values => {
+    assert.ok(typeof row !== 'string', `refused with ${row}`);
+    return decodeRow(layout, new DataView(row.buffer, row.byteOffset, row.length), 0);
+  };
+  assert.deepEqual(read(merged(patcher, layout, null, patch)), { a: null, n: 15n, s: 'none', t: 'x' });
+  assert.deepEqual(read(merged(patcher, layout, encoded(earlier, { a: 1 }), patch)), {
+    a: 1,
+    n: 15n,
+    s: 'none',
+    t: 'x',
+  });
+  const nulls = encoded(layout, { a: 1, n: null, s: null, t: 't' });
+  assert.deepEqual(read(merged(patcher, layout, nulls, patch)), { a: 1, n: 5n, s: null, t: 'x' });
+});
+
 test('a base of a version that the group never had is a fault of ours, and told as such', () => {
   const { schema, patcher, layout } = patcherOf([{ name: 'a', type: 'int32' }]);
   const stranger = encoded(compileLayout({ ...schema, version: 9 }), { a: 1 });

@@ -27,6 +27,19 @@ test('a merge reads its base from an arena, and patches of several buffers', () 
   }
 });
 
+test('a merge follows its group’s schema: rows of before are carried on in the newest version', () => {
+  const groups = new GroupTable([GROUP]);
+  const merge = new PatchMerges(groups).of(GROUP.id);
+  const patch = bytesOf((writer) => encodePatch(LAYOUT, { n: add(1) }, writer));
+  const row = Uint8Array.from(merge(null, 0, 0, patch, 0, patch.length) as Uint8Array);
+  const added = { id: 3, name: 'b', type: 'int8' as const, default: 7, since: 2 };
+  const changed = { ...GROUP, version: 2, features: [...GROUP.features, added] };
+  groups.change(changed);
+  const merged = merge(arenaOf(row), 0, row.length, patch, 0, patch.length) as Uint8Array;
+  const view = new DataView(merged.buffer, merged.byteOffset, merged.length);
+  assert.deepEqual(decodeRow(compileLayout(changed), view, 0), { n: 2, s: null, b: 7 });
+});
+
 test('the merge of a group that was dropped meanwhile refuses', () => {
   const groups = new GroupTable([GROUP]);
   const merge = new PatchMerges(groups).of(GROUP.id);
