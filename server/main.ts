@@ -46,6 +46,11 @@ const COMMANDS: readonly CommandRow[] = [
     address: `./cli/verify${EXTENSION}`,
   },
   {
+    name: 'repair',
+    description: 'take out of a data directory what cannot be read, and say what that is',
+    address: `./cli/repair${EXTENSION}`,
+  },
+  {
     name: 'backup',
     description: "copy a live node's data into a directory",
     address: `./cli/backup${EXTENSION}`,

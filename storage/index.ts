@@ -33,6 +33,7 @@ export {
 } from './record.ts';
 export { RecordMover } from './record-mover.ts';
 export type { RecoveryProgress } from './recovery.ts';
+export { planRepair, type RepairPlan, repairBlocks } from './repair-shard.ts';
 export { openShardSource, type ShardSource } from './shard-source.ts';
 export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } from './shard-store.ts';
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';

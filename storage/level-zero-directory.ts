@@ -40,6 +40,15 @@ export function unitOf(group: number, partition: number): number {
   return group * PARTITION_COUNT + partition;
 }
 
+/** What a value says of one block. */
+export interface DirectoryEntry {
+  readonly sequence: number;
+  readonly group: number;
+  readonly partitionMin: number;
+  readonly partitionMax: number;
+  readonly pages: number;
+}
+
 /** The value that lists these blocks, whose sequences count from `firstSequence` on. */
 export function encodeDirectory(
   flushNumber: number,
@@ -48,18 +57,30 @@ export function encodeDirectory(
   blocks: readonly BuiltBlock[],
 ): Uint8Array {
   assert(firstSequence + blocks.length <= KEY_LO_END, 'sequences last for 16 TiB of blocks');
-  const bytes = new Uint8Array(HEADER_BYTES + blocks.length * ENTRY_BYTES);
+  const entries = blocks.map(({ group, partitionMin, partitionMax, pages }, index) => {
+    return { sequence: firstSequence + index, group, partitionMin, partitionMax, pages };
+  });
+  return encodeDirectoryEntries(flushNumber, run, entries);
+}
+
+/** The value that lists these entries, which are in order (I1). */
+export function encodeDirectoryEntries(
+  flushNumber: number,
+  run: number,
+  entries: readonly DirectoryEntry[],
+): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + entries.length * ENTRY_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, flushNumber, true);
-  view.setUint32(4, blocks.length, true);
+  view.setUint32(4, entries.length, true);
   view.setUint32(16, run, true);
-  for (const [index, block] of blocks.entries()) {
+  for (const [index, entry] of entries.entries()) {
     const at = HEADER_BYTES + index * ENTRY_BYTES;
-    view.setUint32(at, firstSequence + index, true);
-    view.setUint16(at + 4, block.group, true);
-    view.setUint16(at + 6, block.partitionMin, true);
-    view.setUint16(at + 8, block.partitionMax, true);
-    view.setUint16(at + 10, block.pages, true);
+    view.setUint32(at, entry.sequence, true);
+    view.setUint16(at + 4, entry.group, true);
+    view.setUint16(at + 6, entry.partitionMin, true);
+    view.setUint16(at + 8, entry.partitionMax, true);
+    view.setUint16(at + 10, entry.pages, true);
   }
   const checksum = new Uint32Array(2);
   checksum64(bytes, 0, bytes.length, checksum);

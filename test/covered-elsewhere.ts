@@ -444,6 +444,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/verify-shard.test.ts',
     why: 'its last test damages a journal and an index checkpoint',
   },
+  'server/cli/repair.ts': {
+    by: 'server/cli/verify.test.ts',
+    why: 'its last test has a damaged block dropped, dry and wet',
+  },
   'server/cli/offline-directory.ts': {
     by: 'server/cli/verify.test.ts',
     why: 'directories that are whole, missing and in use are opened there',

@@ -84,3 +84,25 @@ test('a directory that a node runs on is refused', async (context) => {
   assert.equal(status, 1);
   assert.match(errors, /DATA_DIRECTORY_LOCKED/);
 });
+
+test('repair says what it would drop, drops it when told, and the rest is served', async (context) => {
+  const directory = await filled(context);
+  damage(directory);
+  const dry = run('repair', '--data', directory);
+  assert.equal(dry.status, 1);
+  assert.match(dry.output, /drop block [0-9a-f]{16}.*group flight.*records by its header/);
+  assert.match(dry.output, /nothing was changed: --drop-corrupt does it/);
+  assert.equal(run('verify', '--data', directory).status, 1, 'nothing was changed');
+  const wet = run('repair', '--data', directory, '--drop-corrupt');
+  assert.equal(wet.status, 0, wet.output + wet.errors);
+  assert.equal(run('verify', '--data', directory).status, 0);
+  const lost = Number(/(\d+) records by its header/.exec(wet.output)![1]);
+  const client = await Millrace.open(directory);
+  const rows = await client.getMany(
+    await client.group('flight'),
+    Array.from({ length: ROWS }, (_, id) => id),
+  );
+  await client.close();
+  assert.equal(rows.filter((row) => row === null).length, lost);
+  assert.ok(rows.every((row, id) => row === null || row['delay'] === id));
+});
