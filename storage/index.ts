@@ -34,8 +34,9 @@ export {
 export { RecordMover } from './record-mover.ts';
 export type { RecoveryProgress } from './recovery.ts';
 export { planRepair, type RepairPlan, repairBlocks } from './repair-shard.ts';
+export type { ShardStatus, ShardStoreOptions } from './shard-options.ts';
 export { openShardSource, type ShardSource } from './shard-source.ts';
-export { openShardStore, type ShardStatus, ShardStore, type ShardStoreOptions } from './shard-store.ts';
+export { openShardStore, ShardStore } from './shard-store.ts';
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';
 export { StorageError, type StorageErrorCode } from './storage-error.ts';
 export { ValueVerifier } from './stored-value.ts';

@@ -12,229 +12,36 @@
  * Threads, sockets, schemas and rows' contents are the server's business.
  */
 import type { KeyBatch } from '../protocol/index.ts';
-import { ArenaTable } from './arena.ts';
+import type { ArenaTable } from './arena.ts';
 import { BlockCache } from './block-cache.ts';
-import type { BlockNumbers } from './block-numbers.ts';
-import { type BlockStore, type BlockStoreOptions, openBlockStore } from './block-store.ts';
-import { BufferChunks } from './buffer-chunks.ts';
 import { collectBuffered } from './buffered-versions.ts';
-import { loadChecksum } from './checksum.ts';
 import { ColdBlocks } from './cold-blocks.ts';
-import {
-  COMPACTION_SETTINGS_DEFAULT,
-  Compaction,
-  type CompactionSettings,
-  type CompactionStatus,
-} from './compaction.ts';
-import type { CompactionState } from './compaction-state.ts';
-import { Damage, type DamagedBlock } from './damage.ts';
-import { DamageWatch } from './damage-watch.ts';
-import type { Clock, Disk, Random } from './environment.ts';
-import { Flush } from './flush.ts';
+import { COMPACTION_SETTINGS_DEFAULT, Compaction } from './compaction.ts';
+import type { DamagedBlock } from './damage.ts';
 import { FlushCycle } from './flush-cycle.ts';
-import type { GroupPolicies } from './group-policy.ts';
-import { IdempotencyWindows } from './idempotency-windows.ts';
-import { type IndexCheckpointHeader, SECTION_IDEMPOTENCY, SECTION_UNITS } from './index-checkpoint-format.ts';
+import { SECTION_IDEMPOTENCY, SECTION_UNITS } from './index-checkpoint-format.ts';
 import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
-import type { IndexTable } from './index-table.ts';
-import { type Journal, openJournal } from './journal.ts';
-import type { LevelZeroDirectory } from './level-zero-directory.ts';
-import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT, WRITE_PRESSURE_BYTES } from './limits.ts';
+import { WRITE_PRESSURE_BYTES } from './limits.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { PartitionClock } from './partition-clock.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
 import { ReadPoint } from './read-point.ts';
-import { Recovery, type RecoveryOptions, type RecoveryProgress } from './recovery.ts';
 import { SealClock } from './seal-clock.ts';
-import { SpaceGuard, spaceReserveBytes } from './space-guard.ts';
+import { pauseOf, type ShardStatus, type ShardStoreOptions } from './shard-options.ts';
+import { openShardParts, type ShardParts } from './shard-parts.ts';
 import { StorageError } from './storage-error.ts';
 import type { RecordFilter } from './sweep-fate.ts';
-import { UnitTable } from './unit-table.ts';
-import { WriteBuffer } from './write-buffer.ts';
 import { WritePath } from './write-path.ts';
 import type { WriteRequest } from './write-request.ts';
 
-export interface ShardStoreOptions {
-  /** Holds `journal/` and `blocks/`. */
-  readonly directory: string;
-  readonly shardIndex: number;
-  readonly shardCount: number;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Runs a function after the events at hand: requests of one turn share a group commit. */
-  readonly schedule: (run: () => void) => void;
-  /** DRAM for records that are not in blocks yet, both generations together. */
-  readonly writeBufferBytes: number;
-  /** DRAM for blocks. */
-  readonly cacheBytes: number;
-  readonly policies: GroupPolicies;
-  /** DRAM for the index: beyond it new keys are refused with MEMORY_FULL. 0, the default: no limit. */
-  readonly indexBytesMax?: number;
-  /** A monotonic clock in µs, fine enough to tell a read of memory from one of the device. Without it no read counts as slow. */
-  readonly timerMicros?: () => number;
-  /** Reads of blocks that may be under way on other threads: PREFETCH_SLOTS_MIN unless given. */
-  readonly prefetchSlots?: number;
-  /** Resolves after so many milliseconds. */
-  readonly delay: (ms: number) => Promise<void>;
-  /** What the block store's file may grow to. Default: BLOCK_MAP_BYTES_DEFAULT. */
-  readonly mapBytes?: number;
-  /** One journal segment, fixed in the files. For tests: 32 MiB take their time to be filled with zeros. */
-  readonly journalSegmentBytes?: number;
-  readonly compaction?: Partial<CompactionSettings>;
-  /** Nothing more will be acknowledged: log it, and end the process. */
-  readonly onFatal: (error: StorageError) => void;
-  readonly onProgress?: (progress: RecoveryProgress) => void;
-  /** Something that an operator may want to know. */
-  readonly onNotice?: (text: string) => void;
-  /** A block was found damaged: called once a block. What it held is not served from then on. */
-  readonly onDamage?: (block: DamagedBlock) => void;
-  /** Bytes of blocks between two index checkpoints. Default: by the size of the index, and every few minutes. */
-  readonly indexCheckpointBytes?: number;
-  /** Compares the index of each start with one built from all blocks. For tests, and to find mistakes. */
-  readonly verifies?: boolean;
-}
-
-/** Plain numbers, as STATUS shows them. */
-export interface ShardStatus extends CompactionStatus {
-  readonly partitions: number;
-  /** Keys in the index: live rows, tombstones and rows that expired. */
-  readonly rows: number;
-  /** Versions in blocks and in the write buffer. */
-  readonly versions: number;
-  readonly indexBytes: number;
-  /** 0: no limit. */
-  readonly indexBytesMax: number;
-  readonly writeBufferBytes: number;
-  readonly writeBufferRecords: number;
-  readonly pendingWriteBytes: number;
-  readonly cacheBytes: number;
-  readonly cacheHits: number;
-  readonly cacheMisses: number;
-  /** Blocks that lookups wait for, now and at most since the start. */
-  readonly blockReadsWaiting: number;
-  readonly blockReadsWaitingMost: number;
-  /** Blocks that other threads fetched for lookups, and the lookups that waited for them. */
-  readonly blocksFetched: number;
-  /** Calls of other threads for it, and the sum over them of how many were under way: the quotient is what overlaps. */
-  readonly fetches: number;
-  readonly fetchesBeside: number;
-  readonly readsWaited: number;
-  readonly blockFileBytes: number;
-  readonly journalBytes: number;
-  readonly flushes: number;
-  readonly indexCheckpoints: number;
-  readonly damagedBlocks: number;
-  /** Groups' partitions of which nothing is served. */
-  readonly damagedUnits: number;
-}
-
 export async function openShardStore(options: ShardStoreOptions): Promise<ShardStore> {
-  await loadChecksum();
-  const { directory, disk, shardIndex, shardCount } = options;
-  const localPartitionCount = Math.ceil((PARTITION_COUNT - shardIndex) / shardCount);
-  disk.makeDirectory(`${directory}/blocks`);
-  const guard = openGuard(options);
-  const arenas = new ArenaTable();
-  const chunks = new BufferChunks(arenas, options.writeBufferBytes / 2);
-  const damage = new Damage(options.onDamage);
-  const partitionClock = new PartitionClock(localPartitionCount);
-  const windows = new IdempotencyWindows(localPartitionCount);
-  const buffer = new WriteBuffer(localPartitionCount);
-  const pause = pauseOf(options);
-  const openStore = storeOpener(options, guard);
-  const emptyUnits = (): UnitTable => new UnitTable(localPartitionCount, options.policies);
-  const recovery = recoveryOf(options, {
-    localPartitionCount,
-    openStore,
-    chunks,
-    partitionClock,
-    windows,
-    damage,
-    emptyUnits,
-  });
-  try {
-    const { checkpoint, compaction, numbers, directory: levelZero } = await recovery.restore();
-    const journal = await openJournal({
-      disk,
-      random: options.random,
-      directory: `${directory}/journal`,
-      fromPosition: checkpoint.journalPosition,
-      segmentBytes: options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES,
-      onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
-    });
-    await recovery.complete(buffer);
-    windows.settle();
-    const { index, units, store } = recovery;
-    const flush = new Flush({
-      shardCount,
-      localPartitionCount,
-      store,
-      chunks,
-      index,
-      checkpoint,
-      numbers,
-      directory: levelZero,
-      partitionClock,
-      pause,
-    });
-    const versions = recovery.blockVersions + buffer.count;
-    return new ShardStore(options, {
-      localPartitionCount,
-      store,
-      guard,
-      arenas,
-      chunks,
-      index,
-      partitionClock,
-      windows,
-      journal,
-      flush,
-      numbers,
-      levelZero,
-      units,
-      compaction,
-      watch: new DamageWatch(damage, levelZero),
-      indexCheckpoint: recovery.loaded,
-      buffer,
-      versions,
-    });
-  } catch (error) {
-    await recovery.store.close();
-    throw isDeviceFull(error)
-      ? new StorageError('STORAGE_FULL', `no room to open the journal`, { cause: error })
-      : error;
-  }
-}
-
-interface Parts {
-  readonly localPartitionCount: number;
-  readonly store: BlockStore;
-  readonly guard: SpaceGuard;
-  readonly arenas: ArenaTable;
-  readonly chunks: BufferChunks;
-  readonly index: IndexTable;
-  readonly partitionClock: PartitionClock;
-  readonly windows: IdempotencyWindows;
-  readonly journal: Journal;
-  readonly flush: Flush;
-  readonly numbers: BlockNumbers;
-  readonly levelZero: LevelZeroDirectory;
-  readonly units: UnitTable;
-  /** As the start found it. */
-  readonly compaction: CompactionState;
-  readonly watch: DamageWatch;
-  /** What the index was loaded from. */
-  readonly indexCheckpoint: IndexCheckpointHeader | undefined;
-  readonly buffer: WriteBuffer;
-  readonly versions: number;
+  return new ShardStore(options, await openShardParts(options));
 }
 
 export class ShardStore {
   readonly arenas: ArenaTable;
   private readonly options: ShardStoreOptions;
-  private readonly parts: Parts;
+  private readonly parts: ShardParts;
   private readonly blocks: ColdBlocks;
   private readonly cache: BlockCache;
   private readonly reads: ReadPath;
@@ -248,7 +55,7 @@ export class ShardStore {
   private isFailed = false;
   private isClosing = false;
 
-  constructor(options: ShardStoreOptions, parts: Parts) {
+  constructor(options: ShardStoreOptions, parts: ShardParts) {
     this.options = options;
     this.parts = parts;
     this.arenas = parts.arenas;
@@ -562,52 +369,4 @@ export class ShardStore {
     if (this.isClosing && error.code === 'STORAGE_FULL') return;
     this.options.onFatal(error);
   }
-}
-
-function storeOpener(options: ShardStoreOptions, guard: SpaceGuard): (readAhead: boolean) => BlockStore {
-  const { directory, disk, mapBytes, prefetchSlots } = options;
-  const opening: BlockStoreOptions = {
-    directory: `${directory}/blocks`,
-    disk,
-    guard,
-    ...(mapBytes === undefined ? {} : { mapBytes }),
-    ...(prefetchSlots === undefined ? {} : { prefetchSlots }),
-  };
-  return (readAhead) => openBlockStore({ ...opening, readAhead });
-}
-
-function pauseOf(options: ShardStoreOptions): () => Promise<void> {
-  return () => new Promise((resolve) => options.schedule(resolve));
-}
-
-function recoveryOf(
-  options: ShardStoreOptions,
-  parts: Pick<
-    RecoveryOptions,
-    'localPartitionCount' | 'openStore' | 'chunks' | 'partitionClock' | 'windows' | 'damage' | 'emptyUnits'
-  >,
-): Recovery {
-  const { shardIndex, shardCount, disk, directory, verifies = false } = options;
-  return new Recovery({
-    ...parts,
-    shardIndex,
-    shardCount,
-    disk,
-    indexDirectory: `${directory}/index`,
-    verifies,
-    pause: pauseOf(options),
-    onProgress: options.onProgress ?? ((): void => {}),
-    onNotice: options.onNotice ?? ((): void => {}),
-  });
-}
-
-function openGuard(options: ShardStoreOptions): SpaceGuard {
-  const { disk, clock, delay, directory, writeBufferBytes, shardCount } = options;
-  const journalSegmentBytes = options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES;
-  const reserveBytes = spaceReserveBytes(writeBufferBytes, journalSegmentBytes, shardCount);
-  return new SpaceGuard({ disk, directory, clock, delay, reserveBytes });
-}
-
-function isDeviceFull(error: unknown): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOSPC';
 }

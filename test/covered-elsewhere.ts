@@ -280,6 +280,14 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/shard-store.test.ts',
     why: 'when a flush begins and who waits for it only shows on a whole shard',
   },
+  'storage/shard-options.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'types, and a function of one line that every turn of a flush goes through',
+  },
+  'storage/shard-parts.ts': {
+    by: 'storage/shard-store.test.ts',
+    why: 'opening a shard is how each of its tests begins, and the damaged, full and newer directories are there too',
+  },
   'storage/group-policy.ts': {
     by: 'storage/write-path.test.ts',
     why: 'a type and a default; what they lead to is what writes and compaction do',
