@@ -317,8 +317,9 @@ export class ShardStore {
     this.blocks.close();
     this.isClosing = true;
     this.parts.guard.close();
+    const drained = this.writes.drain();
     await this.compaction.stop();
-    await this.writes.drain();
+    await drained;
     await this.readPoint.idle();
     await this.flush();
     await this.indexCheckpoints.writeLast();
