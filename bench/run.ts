@@ -18,6 +18,7 @@ import { indexMemory } from './index-memory.ts';
 import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
 import { matrix } from './matrix.ts';
+import { readInterference } from './read-interference.ts';
 import { markdownOf, type StoredResult, storedResults, storeResult, writeDocuments } from './report.ts';
 import { restart } from './restart.ts';
 import { restartLarge } from './restart-large.ts';
@@ -33,6 +34,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['scan', scan],
   ['scan-encode', scanEncode],
   ['cold-reads', coldReads],
+  ['read-interference', readInterference],
   ['restart', restart],
   ['restart-large', restartLarge],
   ['index-memory', indexMemory],
