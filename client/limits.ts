@@ -56,6 +56,9 @@ export const PUT_CHUNK_ROWS = 4_096;
 /** A put request is sent when its rows reach this: large enough for one group commit, small enough to answer soon. */
 export const PUT_CHUNK_BYTES: number = 1024 * 1024;
 
+/** Rows of a patch request at most: four of them are the 1,024 keyed rows that a partition remembers, so a repeat is known whole. */
+export const PATCH_CHUNK_ROWS = 256;
+
 /** Pieces of one `put` call under way at a time: one is committed while the next are encoded and sent. */
 export const PUT_CHUNKS_IN_FLIGHT = 4;
 

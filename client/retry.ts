@@ -5,7 +5,8 @@
  *     which the server knows it again, or when the caller said that repeating does no harm (`retryWrites`).
  * I2  Waits grow twofold from 4 ms to 1 s and are shortened by a random half, so that clients which failed together do
  *     not return together; the server's `retryAfterMs`, when larger, is kept.
- * I3  There are at most ATTEMPTS_MAX attempts, all within the request's one deadline.
+ * I3  There are at most ATTEMPTS_MAX attempts, all within the request's one deadline. A keyed write whose end is unclear goes
+ *     on to its deadline: giving up would leave its caller not knowing, and trying again costs nothing twice.
  *
  * Why `retryWrites` is off, and why not every put carries a key: the key costs 24 bytes a row and the server's memory of
  * it, and most puts do without. An unkeyed put that was answered by a lost connection may have been committed. A put with an
@@ -30,7 +31,8 @@ export function retryDelayMs(
   remainingMs: number,
   retryWrites: boolean,
 ): number {
-  if (!error.retryable || attempts >= ATTEMPTS_MAX) return -1;
+  if (!error.retryable) return -1;
+  if (attempts >= ATTEMPTS_MAX && !(kind === 'keyed' && error.indeterminate)) return -1;
   if (error.indeterminate && !isRepeatable(kind, retryWrites)) return -1;
   const full = Math.min(RETRY_DELAY_MS_MIN * 2 ** (attempts - 1), RETRY_DELAY_MS_MAX);
   const delayMs = Math.max(full * (0.5 + Math.random() / 2), error.retryAfterMs);

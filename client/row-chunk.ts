@@ -1,7 +1,7 @@
 /**
  * From the caller's rows to encoded ones: a chunk holds what one put request needs, keys and rows in two buffers.
  *
- * I1  Rows are taken from `from` on until the chunk has PUT_CHUNK_ROWS of them or PUT_CHUNK_BYTES; there is at least one.
+ * I1  Rows are taken from `from` on until the chunk has PUT_CHUNK_ROWS of them (patches: PATCH_CHUNK_ROWS) or PUT_CHUNK_BYTES; there is at least one.
  * I2  A row that is not valid throws, with its position in the caller's input in the message; nothing of it was sent.
  * I3  A row without an event time gets `nowMicros`.
  * I4  A name that the group does not have is refused, in objects as in columns: a misspelt feature would be stored as null.
@@ -23,7 +23,7 @@ import {
 } from '../protocol/index.ts';
 import { MillraceError } from './errors.ts';
 import type { Group } from './group.ts';
-import { PUT_CHUNK_BYTES, PUT_CHUNK_ROWS } from './limits.ts';
+import { PATCH_CHUNK_ROWS, PUT_CHUNK_BYTES, PUT_CHUNK_ROWS } from './limits.ts';
 import type { PutRow } from './row-types.ts';
 
 type AnyGroup = Group<unknown, unknown, unknown>;
@@ -51,12 +51,18 @@ export interface RowSource {
 const KEY_BYTES_GUESS = 16;
 
 export function rowSource(group: AnyGroup, rows: readonly PutRow[], nowMicros: number): RowSource {
-  return { count: rows.length, encode: (from) => encodeObjects(group, rows, from, nowMicros, encodeRow) };
+  return {
+    count: rows.length,
+    encode: (from) => encodeObjects(group, rows, from, PUT_CHUNK_ROWS, nowMicros, encodeRow),
+  };
 }
 
 /** The same with patches in place of rows. */
 export function patchSource(group: AnyGroup, rows: readonly PutRow[], nowMicros: number): RowSource {
-  return { count: rows.length, encode: (from) => encodeObjects(group, rows, from, nowMicros, encodePatch) };
+  return {
+    count: rows.length,
+    encode: (from) => encodeObjects(group, rows, from, PATCH_CHUNK_ROWS, nowMicros, encodePatch),
+  };
 }
 
 /** Throws ROW_INVALID when a column is missing, unknown or of another length. */
@@ -69,11 +75,12 @@ function encodeObjects(
   group: AnyGroup,
   rows: readonly PutRow[],
   from: number,
+  rowsMax: number,
   nowMicros: number,
   encode: typeof encodeRow | typeof encodePatch,
 ): RowChunk {
   const { schema, layout } = group;
-  const countMax = Math.min(rows.length - from, PUT_CHUNK_ROWS);
+  const countMax = Math.min(rows.length - from, rowsMax);
   const keys = new KeyBatch(countMax);
   const keyWriter = new ByteWriter(countMax * (fixedKeyBytes(schema.key) || KEY_BYTES_GUESS));
   const rowWriter = new ByteWriter(Math.min(countMax * layout.variableStart, PUT_CHUNK_BYTES));

@@ -27,6 +27,15 @@ test('after a lost connection reads and keyed writes are repeated, others only w
   assert.ok(!isRetried('once', 'CONNECTION_LOST', true));
 });
 
+test('a keyed write whose end is unclear goes on to its deadline, other requests give up', () => {
+  const lost = new MillraceError('CONNECTION_LOST', 'a test');
+  assert.ok(retryDelayMs('keyed', lost, 50, LONG_MS, false) > 0);
+  assert.equal(retryDelayMs('keyed', lost, 50, 1, false), -1);
+  assert.equal(retryDelayMs('read', lost, ATTEMPTS_MAX, LONG_MS, false), -1);
+  const busy = new MillraceError('OVERLOADED', 'a test');
+  assert.equal(retryDelayMs('keyed', busy, ATTEMPTS_MAX, LONG_MS, false), -1);
+});
+
 test('an error that will come again is final', () => {
   for (const code of ['GROUP_NOT_FOUND', 'KEY_INVALID', 'TIMEOUT', 'INTERNAL', 'CLIENT_CLOSED'] as const) {
     assert.ok(!isRetried('read', code), code);
