@@ -15,7 +15,6 @@ import { coldReads } from './cold-reads.ts';
 import { durablePuts } from './durable-puts.ts';
 
 import { indexMemory } from './index-memory.ts';
-import { levelOne } from './level-one.ts';
 import { describeMachine } from './machine.ts';
 import { matrix } from './matrix.ts';
 import { readInterference } from './read-interference.ts';
@@ -25,6 +24,8 @@ import { restartLarge } from './restart-large.ts';
 import { scan } from './scan.ts';
 import { scanEncode } from './scan-encode.ts';
 import { singleGet } from './single-get.ts';
+import { spaceAmplification } from './space-amplification.ts';
+import { sustainedWrites } from './sustained-writes.ts';
 
 const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['matrix', matrix],
@@ -38,7 +39,8 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['restart', restart],
   ['restart-large', restartLarge],
   ['index-memory', indexMemory],
-  ['level-one', levelOne],
+  ['space-amplification', spaceAmplification],
+  ['sustained-writes', sustainedWrites],
 ]);
 
 async function runOne(name: string, benchmark: Benchmark, isQuick: boolean): Promise<boolean> {

@@ -44,6 +44,10 @@ export interface ServerConfig {
   cacheBytes: number;
   /** 0: none. */
   memoryLimitBytes: number;
+  /** Of each shard; 0: none. */
+  compactionBytesPerSecond: number;
+  /** Of each shard. */
+  compactionLevelZeroBytes: number;
   logLevel: LogLevel;
   drainTimeoutMs: number;
 }
@@ -132,6 +136,25 @@ export const CONFIG_TABLE: readonly ConfigRow[] = [
     default: 0,
     description:
       'memory of the whole node, mapped files apart: new keys are refused MEMORY_FULL before it is exceeded; 0 is no limit',
+  },
+  {
+    key: 'compactionBytesPerSecond',
+    flag: '--compaction-bandwidth',
+    placeholder: 'BYTES',
+    env: 'MILLRACE_COMPACTION_BANDWIDTH',
+    type: { kind: 'bytes', min: 1 * MIB, max: 1024 * 1024 * MIB },
+    default: 0,
+    description:
+      'blocks that compaction may write a second, each shard; writers wait when it falls far behind; 0 is no limit',
+  },
+  {
+    key: 'compactionLevelZeroBytes',
+    flag: '--compaction-level-zero',
+    placeholder: 'BYTES',
+    env: 'MILLRACE_COMPACTION_LEVEL_ZERO',
+    type: { kind: 'bytes', min: 32 * MIB, max: 1024 * 1024 * MIB },
+    default: 512 * MIB,
+    description: 'flushed blocks of each shard that are compacted at the latest, however much is stored',
   },
   {
     key: 'logLevel',

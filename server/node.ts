@@ -12,9 +12,11 @@
  *
  * Left to others: flags and signals (cli/serve.ts), an API over it (millrace.ts).
  */
+
 import { availableParallelism, totalmem } from 'node:os';
 import type { PartitionMap } from '../cluster/index.ts';
 import { type NodeStatus, SHARDS_MAX } from '../protocol/index.ts';
+import { COMPACTION_SETTINGS_DEFAULT } from '../storage/index.ts';
 import { Catalog } from './catalog.ts';
 import type { LogLevel } from './config.ts';
 import { ControlService } from './control-service.ts';
@@ -41,6 +43,10 @@ export interface NodeOptions {
   readonly cacheBytes?: number | undefined;
   /** Of the whole node, mapped files apart; 0, the default, is none. */
   readonly memoryLimitBytes?: number;
+  /** Blocks that compaction may write a second, each shard; 0, the default, is no limit. */
+  readonly compactionBytesPerSecond?: number;
+  /** Flushed blocks of each shard that are compacted at the latest. */
+  readonly compactionLevelZeroBytes?: number;
   readonly logLevel?: LogLevel;
   readonly drainTimeoutMs?: number;
   readonly onProgress?: (progress: WorkerProgress) => void;
@@ -208,6 +214,10 @@ class Node implements RunningNode {
       groups: this.#catalog.groups(),
       writeBufferBytes,
       ...memory,
+      compaction: {
+        bytesPerSecond: options.compactionBytesPerSecond ?? COMPACTION_SETTINGS_DEFAULT.bytesPerSecond,
+        levelZeroBytesMax: options.compactionLevelZeroBytes ?? COMPACTION_SETTINGS_DEFAULT.levelZeroBytesMax,
+      },
       logLevel: options.logLevel ?? 'warn',
       log: this.#log,
       onProgress: options.onProgress ?? ((): void => undefined),

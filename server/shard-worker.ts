@@ -40,6 +40,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     cacheBytes: data.cacheBytes,
     indexBytesMax: data.indexBytesMax,
     policies: thread.groups,
+    compaction: data.compaction,
     onFatal: (error: StorageError): void => {
       log.fatal({ err: error }, 'the store has stopped');
       thread.fail(error);

@@ -10,9 +10,11 @@
  *     acknowledged is in their journals.
  * I4  On close all listeners drain first, then scans close, then shards: nobody asks a closed store.
  */
+
 import { MessageChannel } from 'node:worker_threads';
 import { type PartitionMap, singleNodeMap } from '../cluster/index.ts';
 import type { GroupSchema } from '../protocol/index.ts';
+import type { CompactionSettings } from '../storage/index.ts';
 import type { LogLevel } from './config.ts';
 import { WORKER_CLOSE_TIMEOUT_MS } from './limits.ts';
 import type { Logger } from './log.ts';
@@ -48,6 +50,8 @@ export interface SupervisorOptions {
   readonly cacheBytes: number;
   /** Of each shard; 0: no limit. */
   readonly indexBytesMax: number;
+  /** Of each shard. */
+  readonly compaction: Partial<CompactionSettings>;
   readonly logLevel: LogLevel;
   readonly log: Logger;
   readonly onProgress: (progress: WorkerProgress) => void;
@@ -149,6 +153,7 @@ export class Supervisor {
       writeBufferBytes,
       cacheBytes,
       indexBytesMax,
+      compaction,
       logLevel,
       groups,
     } = this.#options;
@@ -166,6 +171,7 @@ export class Supervisor {
       writeBufferBytes,
       cacheBytes: Math.floor(cacheBytes / shardCount),
       indexBytesMax,
+      compaction,
       logLevel,
       peer,
     };

@@ -12,9 +12,11 @@
  * I1  Every message that carries a requestId is answered once, by the message that carries the same one.
  * I2  `failed` is a worker's last word: the process ends.
  */
+
 import type { MessagePort } from 'node:worker_threads';
 import type { PartitionMap } from '../cluster/index.ts';
 import type { ErrorCodeName, GroupSchema } from '../protocol/index.ts';
+import type { CompactionSettings } from '../storage/index.ts';
 import type { LogLevel } from './config.ts';
 
 export type WorkerRole = 'shard' | 'scan';
@@ -48,6 +50,7 @@ export interface WorkerData {
   readonly cacheBytes: number;
   /** 0: no limit. */
   readonly indexBytesMax: number;
+  readonly compaction: Partial<CompactionSettings>;
   readonly logLevel: LogLevel;
   /** Between a shard and its scan thread: each has one end. */
   readonly peer: MessagePort;

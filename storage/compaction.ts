@@ -6,8 +6,8 @@
  *                                                                             any ──damaged block──▶ stopped, told
  *
  * I1  One activity at a time, in turns of about 0.2 ms of its own work; between turns everything else is served.
- * I2  Level 0 is bounded: a sweep begins when flushes have brought more than the trigger (half of what is there, between four
- *     generations of the write buffer and `levelZeroBytesMax`), and writers are held back at PRESSURE_TRIGGERS times that.
+ * I2  Level 0 is bounded: a sweep begins when flushes have brought more than the trigger (a quarter of what is there, between
+ *     four generations of the write buffer and `levelZeroBytesMax`), and writers are held back at PRESSURE_TRIGGERS times that.
  * I3  A block that is missing or damaged stops compaction, is named in `stopped`, and loses nothing: the shard serves on.
  *     Writers are not held back then. A failed write is fatal for the shard, as everywhere.
  * I4  What a crash or a close leaves is gone on with at the next start.
@@ -68,11 +68,13 @@ export interface CompactionOptions {
   readonly sealedMicros: () => number;
   readonly pause: () => Promise<void>;
   readonly sleep: (millis: number) => Promise<void>;
+  /** A damaged block has stopped compaction: the message names it and says what to do. */
+  readonly onStopped: (error: StorageError) => void;
   readonly onVersionsDropped: (count: number) => void;
   readonly onFatal: (error: StorageError) => void;
 }
 
-/** Plain numbers and a text, as STATUS shows them. */
+/** Plain numbers, as STATUS shows them. */
 export interface CompactionStatus {
   readonly levelZeroBytes: number;
   readonly levelZeroRuns: number;
@@ -84,14 +86,15 @@ export interface CompactionStatus {
   /** Where the sweep under way stands: group, partition; 0 and 0 when none is. */
   readonly sweepGroup: number;
   readonly sweepPartition: number;
-  /** Why compaction has stopped; empty while it works. */
-  readonly compactionStopped: string;
+  /** 1 when compaction has stopped for a damaged block, which `onNotice` has told. */
+  readonly compactionStopped: number;
 }
 
-const PRESSURE_TRIGGERS = 3;
+/** With a trigger of a quarter, level 0 stays below half of what is there, and a flush: 2.5 times the live data in all. */
+const PRESSURE_TRIGGERS = 2;
 const GENERATIONS_MIN = 4;
 /** Of the bytes that are there, sources not counted, a sweep waits for this part in flushes. */
-const TRIGGER_PART = 0.5;
+const TRIGGER_PART = 0.25;
 /** Units looked at in one turn: about 0.1 ms. */
 const LOOK_UNITS = 4096;
 /** Between two rounds over all units. */
@@ -174,7 +177,7 @@ export class Compaction {
       compactedBytes: this.step.bytesWritten,
       sweepGroup: isUnderWay ? state.cursorGroup : 0,
       sweepPartition: isUnderWay ? state.cursorPartition : 0,
-      compactionStopped: this.stopped?.message ?? '',
+      compactionStopped: this.stopped === undefined ? 0 : 1,
     };
   }
 
@@ -379,6 +382,7 @@ export class Compaction {
     if (error instanceof StorageError && error.code === 'BLOCK_CORRUPT') {
       const message = `compaction stopped: ${error.message}; run millrace verify`;
       this.stopped = new StorageError('BLOCK_CORRUPT', message, { cause: error });
+      this.options.onStopped(this.stopped);
       return;
     }
     const message = error instanceof Error ? error.message : String(error);

@@ -7,6 +7,7 @@ export { BackupView, type MetaValue } from './backup-view.ts';
 export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
 export { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 export { loadChecksum } from './checksum.ts';
+export { COMPACTION_SETTINGS_DEFAULT, type CompactionSettings } from './compaction.ts';
 export { COMPACTION_STATE_EMPTY, type CompactionState, decodeCompactionState } from './compaction-state.ts';
 export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';

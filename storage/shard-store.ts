@@ -355,6 +355,7 @@ export class ShardStore {
       sealedMicros: () => cycle.flushedMicros,
       pause: pauseOf(options),
       sleep: options.delay,
+      onStopped: (error) => options.onNotice?.(error.message),
       onVersionsDropped: (count) => {
         this.versions -= count;
       },

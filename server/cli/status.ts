@@ -33,6 +33,9 @@ const FIGURES: readonly [heading: string, name: string, format: (value: number) 
   ['WRITE BUFFER', 'writeBufferBytes', formatBytes],
   ['CACHE', 'cacheBytes', formatBytes],
   ['BLOCKS', 'blockFileBytes', formatBytes],
+  ['LEVEL 0', 'levelZeroBytes', formatBytes],
+  ['LEVEL 1', 'levelOneBytes', formatBytes],
+  ['DEAD', 'deadBytes', formatBytes],
   ['JOURNAL', 'journalBytes', formatBytes],
 ];
 

@@ -26,6 +26,8 @@ test('without any source but the data directory every setting has its default', 
     writeBufferBytes: 64 * 1024 * 1024,
     cacheBytes: 0,
     memoryLimitBytes: 0,
+    compactionBytesPerSecond: 0,
+    compactionLevelZeroBytes: 512 * 1024 * 1024,
     logLevel: 'info',
     drainTimeoutMs: 10_000,
   });
