@@ -292,7 +292,7 @@ test('a directory made by a newer version is refused, be it the node or the cata
     await node.close();
     const path = join(directory, name);
     const file = JSON.parse(readFileSync(path, 'utf8')) as object;
-    writeFileSync(path, JSON.stringify({ ...file, format: 2 }));
+    writeFileSync(path, JSON.stringify({ ...file, format: 3 }));
     await assert.rejects(startNode({ dataDirectory: directory, logLevel: 'silent' }), {
       code: 'DATA_DIRECTORY_NEWER',
     });
