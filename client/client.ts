@@ -24,6 +24,7 @@ import {
   decodePingResponse,
   decodeStatusResponse,
   describeValue,
+  type Erasure,
   type ErrorCodeName,
   encodeAlterGroupRequest,
   encodeCreateGroupRequest,
@@ -52,6 +53,7 @@ import type {
 import { Coalescer } from './coalescer.ts';
 import { ClientContext } from './context.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { eraseKey } from './erasure.ts';
 import { MillraceError } from './errors.ts';
 import type { FeatureMatrix, MatrixData } from './feature-matrix.ts';
 import { Group } from './group.ts';
@@ -202,6 +204,15 @@ export class Millrace {
   /** A connection that reads shard `shard`'s store as it is, for backups. Close it. */
   openBackup(shard: number): Promise<BackupFeed> {
     return BackupFeed.connect(this.dispatcher, shard);
+  }
+
+  /**
+   * Removes every version of one entity that was written so far from all files of its node, and answers what was searched to
+   * prove it. May take minutes. Backups are not reached. Rejects with OVERLOADED: ask again.
+   */
+  async erase(group: string, key: EntityKey, options: CallOptions = {}): Promise<Erasure> {
+    const { schema } = await this.group(group);
+    return eraseKey(this.dispatcher, schema, key, checkedTimeout(options));
   }
 
   /** The time to a node and back, in ms. */

@@ -8,6 +8,7 @@ export type {
   AddStep,
   AppendStep,
   BoundStep,
+  Erasure,
   ErrorCodeName,
   Feature,
   FeatureType,

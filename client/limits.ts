@@ -70,3 +70,6 @@ export const SCAN_IDLE_TIMEOUT_MS_DEFAULT = 30_000;
 
 /** How long one answer of a backup may take: it may wait for a flush of a full write buffer behind another. */
 export const BACKUP_ANSWER_TIMEOUT_MS = 120_000;
+
+/** How long an erasure may take unless the caller says otherwise: a sweep and a reading of some hundred GB. */
+export const ERASE_TIMEOUT_MS_DEFAULT = 1_800_000;

@@ -38,6 +38,7 @@ export * from './requests/backup.ts';
 export * from './requests/create-group.ts';
 export * from './requests/delete.ts';
 export * from './requests/drop-group.ts';
+export * from './requests/erase.ts';
 export * from './requests/error.ts';
 export * from './requests/get.ts';
 export * from './requests/get-group.ts';

@@ -6,7 +6,7 @@
  * test/golden/ holds the bytes of every message and a hash over them: a change there without an entry here fails.
  *
  *   1  first version: HELLO, MAP, STATUS, CREATE_GROUP, GET_GROUP, LIST_GROUPS, DROP_GROUP, ALTER_GROUP, GET,
- *      GET_MATRIX, PUT, DELETE, PATCH, SCAN, SCAN_CREDIT, SCAN_CANCEL, BACKUP_OPEN,
+ *      GET_MATRIX, PUT, DELETE, PATCH, ERASE, SCAN, SCAN_CREDIT, SCAN_CANCEL, BACKUP_OPEN,
  *      BACKUP_KEYS, BACKUP_BLOCKS, PING.
  */
 

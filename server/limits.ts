@@ -117,3 +117,11 @@ export const BACKUPS_PER_THREAD_MAX = 4;
 
 /** A backup that asks for nothing for so long gives its snapshot back: twice a client's slowest write of a chunk. */
 export const BACKUP_IDLE_TIMEOUT_MS = 60_000;
+
+// Erasures
+
+/** How often free pages are written over until nothing is found: a read that holds old pages longer than this is told of. */
+export const ERASE_ROUNDS_MAX = 20;
+
+/** Between two of those: steps of scans end within it, and read transactions of idle threads are given back. */
+export const ERASE_PAUSE_MS = 500;

@@ -3,11 +3,14 @@
  *
  * Left to others: the thread's life and its listener (worker-thread.ts), the engine (storage/).
  */
+import { dirname } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { type DamagedBlock, openShardStore, type ShardStore, type StorageError } from '../storage/index.ts';
+import { Eraser } from './eraser.ts';
 import { SHARD_TICK_MS } from './limits.ts';
 import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
 import { deleteOperation } from './operations/delete.ts';
+import { eraseOperation } from './operations/erase.ts';
 import { getOperation } from './operations/get.ts';
 import { getMatrixOperation } from './operations/get-matrix.ts';
 import { patchOperation } from './operations/patch.ts';
@@ -78,6 +81,7 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
       putOperation(shard, writes),
       patchOperation(shard, writes, new PatchMerges(thread.groups)),
       deleteOperation(shard, writes),
+      eraseOperation(shard, new Eraser(store, dirname(data.directory))),
     ],
     status: () => ({ ...store.status(), writesInFlight: writes.inFlight, readsInFlight: reads.inFlight }),
     close: (): Promise<void> => {

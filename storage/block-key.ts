@@ -9,6 +9,7 @@
  *   0     | 1         | sequence, from 1 | level-0 block (block.ts)
  *   0     | 2         | number, from 1   | level-0 directory (level-zero-directory.ts)
  *   0     | 3, 4, 5   | 1                | partition clocks, state of compaction, last closed read point
+ *   0     | 6         | number, from 1   | zeros, while an erasure writes over free pages (free-page-eraser.ts)
  *   ≥ 1   | 0..4095   | counter, from 1  | level-1 block of that group's partition
  *
  * I1  While a process lives no counter is used twice under one high word, so a key once read never means another block. What
@@ -23,6 +24,7 @@ export const LEVEL_ZERO_DIRECTORY_KEY_HI: number = 2 << 8;
 export const PARTITION_CLOCKS_KEY_HI: number = 3 << 8;
 export const COMPACTION_STATE_KEY_HI: number = 4 << 8;
 export const READ_POINT_KEY_HI: number = 5 << 8;
+export const ERASE_FILLER_KEY_HI: number = 6 << 8;
 
 /** Past the last counter of any high word, and past the last high word: ends of ranges. */
 export const KEY_LO_END: number = 2 ** 32 - 1;

@@ -13,6 +13,7 @@ export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
 export { removeIndexCheckpoint } from './index-checkpoints.ts';
+export { type ErasedKey, isRecordOf } from './key-erasure.ts';
 export {
   EVENT_TIME_FUTURE_MICROS_MAX,
   PREFETCH_SLOTS_MAX,
@@ -25,6 +26,7 @@ export * from './read-view.ts';
 export {
   KIND_DELETE,
   KIND_PUT,
+  RECORD_DIGEST_LO_AT,
   RECORD_EVENT_TIME_AT,
   RECORD_FLAGS_AT,
   RECORD_KEY_BYTES_AT,

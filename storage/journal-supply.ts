@@ -83,6 +83,32 @@ export class SegmentSupply {
     if (this.error !== null) this.prepare();
   }
 
+  /**
+   * Deletes the files that wait to be used again, with all that they held, and makes the next segment of zeros. Rejects
+   * when that is not possible. A segment that is taken meanwhile was made of zeros, too, or before.
+   */
+  async discard(): Promise<void> {
+    if (this.preparation !== null) await this.preparation;
+    const { ready } = this;
+    this.ready = null;
+    if (ready !== null) {
+      ready.file.close();
+      this.options.disk.remove(ready.path);
+    }
+    for (const path of this.spares.splice(0)) this.options.disk.remove(path);
+    this.options.disk.syncDirectory(this.options.directory);
+    this.prepare();
+    if (this.preparation !== null) await this.preparation;
+    if (this.error !== null) throw this.error;
+  }
+
+  /** The segment that is ready, or null. */
+  takeReady(): ReadySegment | null {
+    const { ready } = this;
+    this.ready = null;
+    return ready;
+  }
+
   /** Waits for the preparation under way and closes what is ready. */
   async close(): Promise<void> {
     if (this.preparation !== null) await this.preparation;

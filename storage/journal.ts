@@ -66,6 +66,13 @@ export interface Journal {
   ): void;
   /** Gives back segments whose frames all lie before `position`, which a durable checkpoint must have recorded. */
   recycleBefore(position: number): void;
+  /**
+   * Goes on in a new segment of zeros, and deletes files that wait to be used again, with all that they held. Resolves when
+   * no later frame goes into an older segment: those are then given back by `recycleBefore`.
+   */
+  renew(): Promise<void>;
+  /** Deletes files that wait to be used again. */
+  discardSpares(): Promise<void>;
   /** Tries again to prepare the next segment, if that has failed; `spaceError` is null once it has succeeded. */
   retrySpace(): void;
   /** Resolves when the commit in flight and the background work have ended and the files are closed. */
@@ -147,6 +154,8 @@ class SegmentedJournal implements Journal {
   private isCommitting = false;
   private failure: Error | null = null;
   private onIdle: (() => void) | null = null;
+  /** Somebody waits for the commit in flight, to go on in a new segment. */
+  private onFinished: (() => void) | null = null;
 
   constructor(
     segmentBytes: number,
@@ -215,6 +224,21 @@ class SegmentedJournal implements Journal {
     this.held = kept;
   }
 
+  async renew(): Promise<void> {
+    await this.supply.discard();
+    if (this.isCommitting) {
+      await new Promise<void>((resolve) => {
+        this.onFinished = resolve;
+      });
+    } else {
+      this.rollReady();
+    }
+  }
+
+  discardSpares(): Promise<void> {
+    return this.supply.discard();
+  }
+
   async close(): Promise<void> {
     if (this.isCommitting) {
       await new Promise<void>((resolve) => {
@@ -256,6 +280,14 @@ class SegmentedJournal implements Journal {
     });
   }
 
+  /** Between two commits. Nothing is ready when a commit has just rolled: into the fresh segment. */
+  private rollReady(): void {
+    const segment = this.failure === null ? this.supply.takeReady() : null;
+    if (segment === null) return;
+    this.roll(segment);
+    this.supply.prepare();
+  }
+
   private roll(segment: ReadySegment): void {
     const { sequence, path, file } = this.active;
     file.close();
@@ -282,6 +314,12 @@ class SegmentedJournal implements Journal {
     const { onIdle } = this;
     this.onIdle = null;
     onIdle?.();
+    const { onFinished } = this;
+    this.onFinished = null;
+    if (onFinished !== null) {
+      this.rollReady();
+      onFinished();
+    }
     done(error);
   }
 }

@@ -14,6 +14,7 @@ import type { CompactionState } from './compaction-state.ts';
 import { Damage } from './damage.ts';
 import { DamageWatch } from './damage-watch.ts';
 import { Flush } from './flush.ts';
+import { removeFillers } from './free-page-eraser.ts';
 import { IdempotencyWindows } from './idempotency-windows.ts';
 import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
 import type { IndexTable } from './index-table.ts';
@@ -87,6 +88,7 @@ export async function openShardParts(options: ShardStoreOptions): Promise<ShardP
       onFrame: (bytes, offset, end, position) => recovery.replay(buffer, bytes, offset, end, position),
     });
     await recovery.complete(buffer);
+    await removeFillers(recovery.store);
     windows.settle();
     const { index, units, store } = recovery;
     const flush = new Flush({

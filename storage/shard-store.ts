@@ -19,8 +19,10 @@ import { ColdBlocks } from './cold-blocks.ts';
 import { COMPACTION_SETTINGS_DEFAULT, Compaction } from './compaction.ts';
 import type { DamagedBlock } from './damage.ts';
 import { FlushCycle } from './flush-cycle.ts';
+import { overwriteFreePages } from './free-page-eraser.ts';
 import { SECTION_IDEMPOTENCY, SECTION_UNITS } from './index-checkpoint-format.ts';
 import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
+import { type ErasedKey, eraseKey } from './key-erasure.ts';
 import { WRITE_PRESSURE_BYTES } from './limits.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { ReadBatch } from './read-batch.ts';
@@ -302,6 +304,37 @@ export class ShardStore {
    */
   dropRecords(group: number, partition: number, isDropped: RecordFilter): Promise<void> {
     return this.compaction.dropRecords(group, partition, isDropped);
+  }
+
+  /**
+   * Removes every version of a key that was accepted so far from every file; answers the highest LSN of its partition then.
+   * Rejects when compaction or the store has stopped.
+   */
+  eraseKey(erased: ErasedKey): Promise<number> {
+    const { store, journal, flush, partitionClock } = this.parts;
+    return eraseKey(
+      {
+        store,
+        settled: () => this.writes.settled(),
+        highestLsn: () => partitionClock.lsn((erased.partition / this.options.shardCount) | 0),
+        flush: () => this.cycle.flush(),
+        dropRecords: (group, partition, isDropped) => this.dropRecords(group, partition, isDropped),
+        discardIndexCheckpoints: () => this.discardIndexCheckpoints(),
+        renewJournal: async () => {
+          await journal.renew();
+          await this.writes.settled();
+          await this.cycle.flush();
+          journal.recycleBefore(flush.checkpoint.journalPosition);
+          await journal.discardSpares();
+        },
+      },
+      erased,
+    );
+  }
+
+  /** Writes over what the block store has freed: again, when a reader held old pages at the time of `eraseKey`. */
+  overwriteFreePages(): Promise<void> {
+    return overwriteFreePages(this.parts.store);
   }
 
   /** Moves everything durable so far into blocks. */

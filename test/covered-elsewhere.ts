@@ -468,4 +468,32 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/cli/verify.test.ts',
     why: 'the command shows it while it reads',
   },
+  'client/erasure.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'every erasure there is asked through it',
+  },
+  'protocol/requests/erase.ts': {
+    by: 'protocol/golden.test.ts',
+    why: 'has the bytes of its messages; server/eraser.test.ts sends them',
+  },
+  'server/cli/erase.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'a few lines over the client call that is tested there',
+  },
+  'server/erase-proof.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'what it proves is compared with a search for the row itself',
+  },
+  'server/operations/erase.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'every erasure there asks through it',
+  },
+  'storage/free-page-eraser.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'old bytes of erased rows are searched for in the block store',
+  },
+  'storage/key-erasure.ts': {
+    by: 'server/eraser.test.ts',
+    why: 'erases among flushed, compacted and journalled versions',
+  },
 };

@@ -19,6 +19,7 @@ test('numbers never move', () => {
     PUT: 18,
     DELETE: 19,
     PATCH: 20,
+    ERASE: 22,
     READ_POINT: 21,
     SCAN: 32,
     SCAN_CREDIT: 33,

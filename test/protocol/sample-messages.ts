@@ -24,6 +24,8 @@ import {
   encodeDeleteResponse,
   encodeDropGroupRequest,
   encodeDropGroupResponse,
+  encodeEraseRequest,
+  encodeEraseResponse,
   encodeErrorResponse,
   encodeGetGroupRequest,
   encodeGetGroupResponse,
@@ -318,5 +320,15 @@ export const SAMPLE_MESSAGES: Readonly<Record<string, (writer: ByteWriter) => vo
     encodeBackupBlocksResponse(w, 7, 2, (index) => (index === 0 ? Uint8Array.of(1, 2, 3) : undefined)),
   'ping-request': (w) => encodePingRequest(w, OPTIONS),
   'ping-response': (w) => encodePingResponse(w, 7),
+  'erase-request': (w) => encodeEraseRequest(w, OPTIONS, { groupId: 5, key: Uint8Array.of(1, 2, 3) }),
+  'erase-response': (w) =>
+    encodeEraseResponse(w, 7, {
+      files: 9,
+      bytes: 4096,
+      newer: 1,
+      partition: 12,
+      highestLsn: 44,
+      milliseconds: 250,
+    }),
   'error-response': (w) => encodeErrorResponse(w, OPERATIONS.GET, 7, 'OVERLOADED', 'try later', 50),
 };

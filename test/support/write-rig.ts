@@ -53,6 +53,10 @@ export class HeldJournal implements Journal {
     this.commits.push({ bytes, records, body: () => Buffer.concat(parts), settle });
   }
 
+  async renew(): Promise<void> {}
+
+  async discardSpares(): Promise<void> {}
+
   retrySpace(): void {
     this.retries += 1;
   }
