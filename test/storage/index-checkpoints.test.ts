@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { RecoveryProgress, ShardStoreOptions } from '../../storage/index.ts';
+import type { GroupPolicy, RecoveryProgress, ShardStoreOptions } from '../../storage/index.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import { TestShard, temporaryDirectory } from '../support/shard.ts';
 
@@ -10,6 +10,12 @@ const SEED = testSeed();
 console.log(`seed ${SEED}`);
 
 const OPTIONS: Partial<ShardStoreOptions> = { journalSegmentBytes: 1024 * 1024, indexCheckpointBytes: 1 };
+
+const SECOND = 1_000_000;
+const POLICIES: Readonly<Record<number, GroupPolicy>> = {
+  1: { retentionMicros: 30 * SECOND, latenessMicros: 10 * SECOND, durability: 'journal' },
+  2: { retentionMicros: Number.POSITIVE_INFINITY, latenessMicros: 10 * SECOND, durability: 'journal' },
+};
 
 interface Version {
   readonly value: string | null;
@@ -96,6 +102,81 @@ describe('index checkpoints', () => {
     assert.ok(loads > 0, 'some starts have loaded a checkpoint');
     assert.deepEqual(shard.fatal, []);
     await shard.store.close();
+  });
+
+  test('random sweeps, rewrites and drops, killed between any two turns: both ways to an index agree, and with a model', async () => {
+    const random = new SeededRandom(SEED);
+    const policies = { policyOf: (group: number) => POLICIES[group] };
+    const live = new Map<string, { value: string; eventTimeMicros: number; expiryMicros: number }>();
+    /** Turns until the shard's files are copied as a kill would leave them; nothing is being written in such a turn. */
+    let turns = Number.POSITIVE_INFINITY;
+    let life = 0;
+    let kills = 0;
+    let loads = 0;
+    const schedule = (run: () => void): void => {
+      setImmediate(() => {
+        turns -= 1;
+        if (turns === 0)
+          cpSync(`${directory.path}/${life}`, `${directory.path}/${life + 1}`, { recursive: true });
+        run();
+      });
+    };
+    const told: RecoveryProgress[] = [];
+    const options = { policies, schedule, onProgress: (progress: RecoveryProgress) => told.push(progress) };
+    let shard = await open(life, options);
+    for (let step = 0; step < 120; step += 1) {
+      shard.nowMicros += random.below(20) * 1_000_000;
+      const group = 1 + random.below(2);
+      const keys = [...new Set(Array.from({ length: 1 + random.below(60) }, () => `k${random.below(200)}`))];
+      const eventTimeMicros = shard.nowMicros;
+      const rows = keys.map((key) => ({
+        key,
+        eventTimeMicros,
+        value: `${step}-${'x'.repeat(random.below(300))}`,
+      }));
+      if (random.chance(0.3)) {
+        await shard.delete(group, rows);
+        for (const key of keys) live.delete(`${group} ${key}`);
+      } else {
+        const ttlSeconds = random.chance(0.3) ? 1 + random.below(100) : 0;
+        await shard.put(group, rows, ttlSeconds);
+        const expiryMicros = ttlSeconds === 0 ? Number.POSITIVE_INFINITY : eventTimeMicros + ttlSeconds * 1e6;
+        for (const { key, value } of rows)
+          live.set(`${group} ${key}`, { value, eventTimeMicros, expiryMicros });
+      }
+      if (random.chance(0.5)) await shard.store.flush();
+      if (random.chance(0.3)) shard.store.tick();
+      if (random.chance(0.4)) continue;
+      await shard.store.flush();
+      turns = 1 + random.below(60);
+      await shard.store.compact();
+      if (turns > 0) {
+        turns = Number.POSITIVE_INFINITY;
+        continue;
+      }
+      turns = Number.POSITIVE_INFINITY;
+      const { nowMicros } = shard;
+      await shard.store.close();
+      assert.deepEqual(shard.fatal, []);
+      life += 1;
+      kills += 1;
+      told.length = 0;
+      shard = new TestShard(`${directory.path}/${life}`, { ...OPTIONS, ...options });
+      shard.nowMicros = nowMicros;
+      await shard.open();
+      if (told.some(({ phase }) => phase === 'index')) loads += 1;
+      for (let group = 1; group <= 2; group += 1) {
+        const names = Array.from({ length: 200 }, (_, key) => `k${key}`);
+        const expected = names.map((key) => {
+          const row = live.get(`${group} ${key}`);
+          return row === undefined || row.expiryMicros <= nowMicros ? null : row.value;
+        });
+        assert.deepEqual(shard.get(group, names), expected, `step ${step}, life ${life}`);
+      }
+    }
+    await shard.store.close();
+    console.log(`${kills} kills, ${loads} starts from a checkpoint`);
+    assert.ok(loads > 0);
   });
 
   test('a clean close leaves a checkpoint, and the next start reads no block', async () => {
