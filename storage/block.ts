@@ -133,6 +133,6 @@ export function corruptBlock(keyHi: number, keyLo: number, fault: string): Stora
   return new StorageError(
     'BLOCK_CORRUPT',
     `block ${key} (group ${keyHi >>> 20}, partition ${(keyHi >>> 8) & 0xfff}, counter ${keyLo}): ${fault}`,
-    { block: { keyHi, keyLo } },
+    { block: { keyHi, keyLo, fault } },
   );
 }

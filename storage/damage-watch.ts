@@ -37,8 +37,8 @@ export class DamageWatch {
   /** Notes the block that an error names; answers the error, to be thrown on. */
   noted(error: unknown): unknown {
     if (error instanceof StorageError && error.block !== undefined) {
-      const { keyHi, keyLo } = error.block;
-      noteBlock(this.damage, this.directory, keyHi, keyLo, error.message);
+      const { keyHi, keyLo, fault } = error.block;
+      noteBlock(this.damage, this.directory, keyHi, keyLo, fault);
     }
     return error;
   }

@@ -37,17 +37,20 @@ export type StorageErrorCode = Extract<
   | 'BACKUP_INVALID'
 >;
 
+/** A block that failed its check, and how. */
+export interface CorruptBlock {
+  readonly keyHi: number;
+  readonly keyLo: number;
+  readonly fault: string;
+}
+
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
   readonly retryable: boolean;
   /** The block that is damaged, in a BLOCK_CORRUPT that one block is the cause of. */
-  readonly block: { readonly keyHi: number; readonly keyLo: number } | undefined;
+  readonly block: CorruptBlock | undefined;
 
-  constructor(
-    code: StorageErrorCode,
-    message: string,
-    options?: { cause?: unknown; block?: { readonly keyHi: number; readonly keyLo: number } },
-  ) {
+  constructor(code: StorageErrorCode, message: string, options?: { cause?: unknown; block?: CorruptBlock }) {
     super(message, options);
     this.block = options?.block;
     this.name = 'StorageError';

@@ -39,14 +39,29 @@ const FIGURES: readonly [heading: string, name: string, format: (value: number) 
   ['JOURNAL', 'journalBytes', formatBytes],
 ];
 
+/** A line for each shard that has damaged blocks; empty as it should be. */
+function damageOf({ shards }: NodeStatus): string {
+  const lines = shards.map((shard, i) => {
+    const blocks = shard['damagedBlocks'] ?? 0;
+    if (blocks === 0) return '';
+    const units = formatCount(shard['damagedUnits'] ?? 0);
+    return `shard ${i} has damaged blocks (${formatCount(blocks)}): ${units} partitions of groups are not served; stop the node and run \`millrace repair\`\n`;
+  });
+  return lines.join('');
+}
+
 export function shownStatus(status: NodeStatus): string {
   const { nodeId, version, uptimeSeconds, shards } = status;
   const groups =
     typeof status['groups'] === 'number'
       ? `, ${formatCount(status['groups'])} ${status['groups'] === 1 ? 'group' : 'groups'}`
       : '';
+  const limit = status['memoryLimitBytes'];
+  const limited = typeof limit === 'number' && limit > 0 ? ` (limit ${formatBytes(limit)})` : '';
   const memory =
-    typeof status['memoryBytes'] === 'number' ? `, ${formatBytes(status['memoryBytes'])} of memory` : '';
+    typeof status['memoryBytes'] === 'number'
+      ? `, ${formatBytes(status['memoryBytes'])} of memory${limited}`
+      : '';
   const head = `node ${nodeId}, millrace ${version}, up ${formatUptime(uptimeSeconds)}${groups}${memory}\n`;
   const lineOf = (name: string, figureOf: (figure: string) => number): string[] => [
     name,
@@ -57,5 +72,9 @@ export function shownStatus(status: NodeStatus): string {
     rows.push(lineOf('all', (figure) => shards.reduce((sum, shard) => sum + (shard[figure] ?? 0), 0)));
   }
   const columns = new Set(FIGURES.map((_, i) => i + 1));
-  return head + formatTable([['SHARD', ...FIGURES.map(([heading]) => heading)], ...rows], columns);
+  return (
+    head +
+    damageOf(status) +
+    formatTable([['SHARD', ...FIGURES.map(([heading]) => heading)], ...rows], columns)
+  );
 }

@@ -29,6 +29,22 @@ test('figures that a node does not give are nothing, not an error', () => {
   assert.match(text, /^0 +1,234,567 +0 +0 B/m);
 });
 
+test('damaged blocks are told first, with what to do', () => {
+  const text = shownStatus({
+    nodeId: 'n',
+    version: '9',
+    uptimeSeconds: 1,
+    memoryBytes: 2 ** 20,
+    memoryLimitBytes: 2 ** 30,
+    shards: [{ rows: 1 }, { rows: 1, damagedBlocks: 2, damagedUnits: 5 }],
+  });
+  assert.match(
+    text,
+    /^node n, millrace 9, up 1 s, 1\S* MB of memory \(limit 1\S* GB\)\nshard 1 has damaged blocks \(2\): 5 /,
+  );
+  assert.match(text, /run `millrace repair`\nSHARD/);
+});
+
 test('every command has help with an example', async () => {
   const commands = [['get'], ['scan'], ['status'], ['bench'], ['demo'], ['import'], ['serve'], ['groups']];
   const nested = ['list', 'show', 'create', 'drop'].map((name) => ['groups', name]);
