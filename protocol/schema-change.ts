@@ -65,6 +65,8 @@ export function changeSchema(schema: GroupSchema, change: GroupChange, nowMicros
   if (dropped.length > 0) changed.dropped = dropped;
   const historyFrom = historyFromMicros(schema, settings.retentionSeconds, nowMicros);
   if (historyFrom !== undefined) changed.historyFromMicros = historyFrom;
+  const putsFrom = putsFromMicros(schema, changed, nowMicros);
+  if (putsFrom !== undefined) changed.putsFromMicros = putsFrom;
   return changed;
 }
 
@@ -136,6 +138,18 @@ function historyFromMicros(
   const { retentionSeconds: before, historyFromMicros: known } = schema;
   const isLonger = before !== 0 && (retentionSeconds === 0 || retentionSeconds > before);
   return isLonger ? Math.max(known ?? Number.MIN_SAFE_INTEGER, nowMicros - before * 1e6) : known;
+}
+
+/** From which event time on puts are taken: deletes of what is older may have been dropped under the settings before. */
+function putsFromMicros(before: GroupSchema, after: GroupSchema, nowMicros: number): number | undefined {
+  const [horizon, known] = [horizonSeconds(before), before.putsFromMicros];
+  if (horizonSeconds(after) <= horizon) return known;
+  return Math.max(known ?? Number.MIN_SAFE_INTEGER, nowMicros - horizon * 1e6);
+}
+
+/** How old a put may be, and how long deletes are kept at least. */
+function horizonSeconds({ retentionSeconds, latenessSeconds }: GroupSchema): number {
+  return Math.max(retentionSeconds === 0 ? Number.POSITIVE_INFINITY : retentionSeconds, latenessSeconds);
 }
 
 function limitExceeded(schema: GroupSchema, reason: string): ProtocolError {

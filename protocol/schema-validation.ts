@@ -101,10 +101,9 @@ export function validateSchema(value: unknown): GroupSchema {
     createdAtMicros: checkInteger(fields['createdAtMicros'], 'createdAtMicros', 0, Number.MAX_SAFE_INTEGER),
   };
   if (dropped.length > 0) schema.dropped = dropped;
-  const { historyFromMicros } = fields;
-  if (isPresent(historyFromMicros)) {
-    const max = Number.MAX_SAFE_INTEGER;
-    schema.historyFromMicros = checkInteger(historyFromMicros, 'historyFromMicros', -max, max);
+  const max = Number.MAX_SAFE_INTEGER;
+  for (const name of ['historyFromMicros', 'putsFromMicros'] as const) {
+    if (isPresent(fields[name])) schema[name] = checkInteger(fields[name], name, -max, max);
   }
   return schema;
 }

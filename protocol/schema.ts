@@ -124,6 +124,11 @@ export interface GroupSchema {
    * what was older then may be gone.
    */
   historyFromMicros?: number;
+  /**
+   * Present when writes were allowed to be later than before: puts of earlier event times stay too late all the same, for
+   * the deletes that would have hidden them may be gone.
+   */
+  putsFromMicros?: number;
 }
 
 /** The schema as it was at an earlier version: its features, with the settings of now. Undefined when there was none such. */

@@ -1,7 +1,10 @@
 /**
  * The catalog: the node's feature groups, durable in one file.
  *
- *   DIR/catalog.json   { "format": 1, "nextGroupId": 3, "groups": [ GroupSchema, … ] }
+ *   DIR/catalog.json   { "format": 2, "nextGroupId": 3, "groups": [ GroupSchema, … ] }
+ *
+ *   format 1   without the versions of schemas that were altered, their lateness and durability: read as it is
+ *   format 2   what a build of format 1 would lose is in it, so it must not open the directory
  *
  * I1  A change is on disk (temporary file, fsync, rename, fsync of the directory) before it is in memory, and in memory
  *     before anyone is told.
@@ -23,7 +26,7 @@ import {
 import type { Disk } from '../storage/index.ts';
 import { messageOf, ServerError } from './server-error.ts';
 
-const CATALOG_FORMAT = 1;
+const CATALOG_FORMAT = 2;
 
 interface CatalogFile {
   format: number;
@@ -153,7 +156,7 @@ function parseCatalog(path: string, bytes: Uint8Array): CatalogFile {
   if (ids.size !== checked.length || names.size !== checked.length) {
     throw invalid(path, 'two groups share an id or a name');
   }
-  return { format, nextGroupId: nextGroupId!, groups: checked };
+  return { format: CATALOG_FORMAT, nextGroupId: nextGroupId!, groups: checked };
 }
 
 function checkGroup(path: string, group: unknown, nextGroupId: number): GroupSchema {

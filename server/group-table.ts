@@ -99,12 +99,13 @@ function compile(schema: GroupSchema, layouts: GroupLayouts): Group {
 }
 
 function policyOf(schema: GroupSchema): GroupPolicy {
-  const { retentionSeconds, latenessSeconds, durability } = schema;
+  const { retentionSeconds, latenessSeconds, durability, putsFromMicros } = schema;
   return {
     // In a schema 0 stands for all history.
     retentionMicros: retentionSeconds === 0 ? Number.POSITIVE_INFINITY : retentionSeconds * 1e6,
     latenessMicros: latenessSeconds * 1e6,
     durability,
+    ...(putsFromMicros === undefined ? {} : { putsFromMicros }),
   };
 }
 

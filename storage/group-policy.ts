@@ -11,6 +11,8 @@ export interface GroupPolicy {
   readonly retentionMicros: number;
   /** Writes with event times older than this (or than the retention, if that is longer) are TOO_LATE. µs. */
   readonly latenessMicros: number;
+  /** Puts of earlier event times are TOO_LATE whatever the lateness: what would have hidden them may be gone. µs. */
+  readonly putsFromMicros?: number;
   /** 'journal': acknowledged when synced. 'memory': acknowledged at once; a crash loses at most what is in flight. */
   readonly durability: 'journal' | 'memory';
 }

@@ -110,7 +110,8 @@ export class RecordWriter {
     this.nowMicros = nowMicros;
     this.latestMicros = nowMicros + EVENT_TIME_FUTURE_MICROS_MAX;
     const horizon = Math.max(policy.retentionMicros, policy.latenessMicros);
-    const earliest = request.isBackfill ? Number.NEGATIVE_INFINITY : nowMicros - horizon;
+    const putsFrom = policy.putsFromMicros ?? Number.NEGATIVE_INFINITY;
+    const earliest = request.isBackfill ? Number.NEGATIVE_INFINITY : Math.max(nowMicros - horizon, putsFrom);
     this.earliestMicros = Math.max(Number.MIN_SAFE_INTEGER, earliest);
     this.flags = (isKeyed ? FLAG_KEYED : 0) | (request.isBackfill ? FLAG_HISTORY_ONLY : 0);
     this.mayInsert = request.isBackfill || this.options.mayInsert(request.group);

@@ -215,7 +215,7 @@ function strangeColumn(name: string, schema: GroupSchema): Error {
   );
 }
 
-/** Without --columns, a feature that the file lacks is a mistake rather than a wish for nulls. */
+/** Without --columns, a feature that the file lacks is a mistake rather than a wish for nulls; one with a default gets that. */
 function checkAllFeatures(
   columns: readonly PlannedColumn[],
   request: PlanRequest,
@@ -224,7 +224,7 @@ function checkAllFeatures(
   if (request.columns !== undefined) return;
   const present = new Set(columns.map((column) => column.name));
   const missing = schema.features
-    .filter((feature) => !present.has(feature.name))
+    .filter((feature) => !present.has(feature.name) && feature.default === undefined)
     .map((feature) => feature.name);
   if (missing.length === 0) return;
   throw formatInvalid(

@@ -166,3 +166,15 @@ test('reads that cannot be exact are refused: an open read point, history beyond
   await assert.rejects(scanned(db, { asOf: now - 4 * MINUTE }), failure('HISTORY_EXPIRED'));
   assert.throws(() => db.scan('g', { asOf: 'today' as never }), failure('USAGE', /asOf/));
 });
+
+test('a lengthened lateness takes no put whose delete may be forgotten', async (context) => {
+  const db = await open(context);
+  const spec = { name: 'g', key: { id: 'int64' }, features: { a: 'int32' } } as const;
+  await db.createGroup({ ...spec, retentionSeconds: 60, latenessSeconds: 600 });
+  const now = Date.now() * 1000;
+  const put = (minutesAgo: number) => db.put('g', [{ id: 1, event_time: now - minutesAgo * MINUTE, a: 1 }]);
+  await assert.rejects(put(11), failure('TOO_LATE'));
+  await db.alterGroup('g', { latenessSeconds: 3600 });
+  await assert.rejects(put(11), failure('TOO_LATE'));
+  assert.equal((await put(9)).applied, 1);
+});

@@ -141,3 +141,14 @@ test('when retention is lengthened the schema says from when on history is whole
   const all = changed(hour, { retentionSeconds: 0 });
   assert.equal(all.historyFromMicros, NOW - 3600e6);
 });
+
+test('when writes may be later, the schema says from which event time on puts are taken', () => {
+  const week = 604_800;
+  const day = changed(FIRST, { retentionSeconds: 86_400 });
+  assert.equal(day.putsFromMicros, undefined, 'earlier than before');
+  const month = changed(day, { latenessSeconds: 30 * 86_400 });
+  assert.equal(month.putsFromMicros, NOW - week * 1e6);
+  assert.equal(changed(month, { latenessSeconds: 60 }).putsFromMicros, NOW - week * 1e6, 'it never falls');
+  const all = changed(changed(month, { latenessSeconds: 60 }), { retentionSeconds: 0 });
+  assert.equal(all.putsFromMicros, NOW - 86_400e6);
+});

@@ -39,7 +39,11 @@ test('a catalog of an earlier version opens, with the settings that groups had t
   const path = join(temporaryDirectory(context), 'catalog.json');
   const catalog = Catalog.create(nodeDisk, path);
   const made = catalog.create(spec('a'), NOW);
-  const file = JSON.parse(readFileSync(path, 'utf8')) as { groups: Record<string, unknown>[] };
+  const file = JSON.parse(readFileSync(path, 'utf8')) as {
+    format: number;
+    groups: Record<string, unknown>[];
+  };
+  file.format = 1;
   delete file.groups[0]!['latenessSeconds'];
   delete file.groups[0]!['durability'];
   writeFileSync(path, JSON.stringify(file));
@@ -134,7 +138,7 @@ test('a catalog of a newer version, a broken one and a missing one stop the star
     writeFileSync(path, text);
     return code(() => Catalog.open(nodeDisk, path));
   };
-  assert.equal(open(JSON.stringify({ ...good, format: 2 })), 'DATA_DIRECTORY_NEWER');
+  assert.equal(open(JSON.stringify({ ...good, format: 3 })), 'DATA_DIRECTORY_NEWER');
   const broken = [
     '',
     '{',
