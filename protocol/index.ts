@@ -55,7 +55,7 @@ export * from './requests/scan.ts';
 export * from './requests/scan-cancel.ts';
 export * from './requests/scan-credit.ts';
 export * from './requests/status.ts';
-export { readSchemaVersion } from './requests/write-head.ts';
+export { readSchemaVersion, WriteScratch } from './requests/write-head.ts';
 export {
   RESULT_APPLIED,
   RESULT_HISTORY,

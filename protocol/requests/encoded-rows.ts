@@ -40,13 +40,13 @@ export function decodeRowOffsets(
   reader: ByteReader,
   count: number,
   code: 'ROW_INVALID' | 'PATCH_INVALID',
+  rowOffsets: Uint32Array = new Uint32Array(count + 1),
 ): Uint32Array {
   const at = reader.take(4 * (count + 1));
   reader.align8();
   const start = reader.offset;
   const space = reader.remaining;
   const view = reader.view;
-  const rowOffsets = new Uint32Array(count + 1);
   let before = 0;
   if (view.getUint32(at, true) !== 0)
     throw new ProtocolError('MALFORMED_REQUEST', 'row offsets do not start at 0');

@@ -27,6 +27,7 @@ import {
   WRITE_IF_VERSION,
   type WriteHead,
   type WriteHeadInput,
+  WriteScratch,
   writeReader,
 } from './write-head.ts';
 import { appendWriteResponse, readWriteResponse, type WriteResponse } from './write-response.ts';
@@ -47,10 +48,24 @@ export function encodePutRequest(
   endFrame(writer, start);
 }
 
-export function decodePutRequest(frame: Frame, columns: readonly KeyColumn[], layout: RowLayout): PutRequest {
+/** What it answers lies in `scratch` and holds until that is used again. */
+export function decodePutRequest(
+  frame: Frame,
+  columns: readonly KeyColumn[],
+  layout: RowLayout,
+  scratch: WriteScratch = new WriteScratch(),
+): PutRequest {
   const reader = writeReader(frame);
-  const head = readWriteHead(frame, reader, columns, PUT_ROWS_MAX, WRITE_BACKFILL | WRITE_IF_VERSION);
-  const rowOffsets = decodeRowOffsets(reader, head.count, 'ROW_INVALID');
+  const head = readWriteHead(
+    frame,
+    reader,
+    columns,
+    PUT_ROWS_MAX,
+    WRITE_BACKFILL | WRITE_IF_VERSION,
+    scratch,
+  );
+  const { rowOffsets } = scratch;
+  decodeRowOffsets(reader, head.count, 'ROW_INVALID', rowOffsets);
   verifyRows(frame, layout, rowOffsets, head.count);
   return { ...head, schemaVersion: readSchemaVersion(frame), rows: frame.bytes, rowOffsets };
 }

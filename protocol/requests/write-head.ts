@@ -19,7 +19,7 @@ import type { ByteWriter } from '../byte-writer.ts';
 import type { Frame } from '../frame-decoder.ts';
 import { beginRequest, type RequestOptions, requestBody } from '../frame-header.ts';
 import { readUint64, writeInt64 } from '../int64.ts';
-import { decodeKeyBatch, encodeKeyBatch, type KeyBatch } from '../key-batch.ts';
+import { decodeKeyBatch, encodeKeyBatch, KeyBatch } from '../key-batch.ts';
 import { describeValue, ProtocolError } from '../protocol-error.ts';
 import type { KeyColumn } from '../schema.ts';
 import { decodeEventTimes, encodeEventTimes } from './event-times.ts';
@@ -44,6 +44,24 @@ export interface WriteHead {
   isBackfill: boolean;
   /** By row: the LSN the row must have, 0: there must be none. Null: no condition. */
   ifVersions: Float64Array | null;
+}
+
+/**
+ * Room for a decoded write's columns, used again from request to request: what was decoded into it holds until the next is.
+ * Without it the small arrays of a request of one row cost more than the row.
+ */
+export class WriteScratch {
+  readonly keys: KeyBatch = new KeyBatch();
+  eventTimes: Float64Array = new Float64Array(0);
+  rowOffsets: Uint32Array = new Uint32Array(0);
+
+  /** Makes room for `count` rows; what was there is lost. */
+  ensure(count: number): void {
+    if (this.eventTimes.length >= count) return;
+    const capacity = Math.max(count, 2 * this.eventTimes.length);
+    this.eventTimes = new Float64Array(capacity);
+    this.rowOffsets = new Uint32Array(capacity + 1);
+  }
 }
 
 /** What an encoder is told; absent: no backfill, no conditions. */
@@ -118,7 +136,7 @@ export function readWriteFlags(frame: Frame): number {
 
 /**
  * Reads the head and leaves the reader behind the keys. `allowed` are the flags that the operation knows. That the
- * schema version fits is the operation's to check.
+ * schema version fits is the operation's to check. Columns may be longer than `count` when `scratch` was used before.
  */
 export function readWriteHead(
   frame: Frame,
@@ -126,6 +144,7 @@ export function readWriteHead(
   columns: readonly KeyColumn[],
   countMax: number,
   allowed: number,
+  scratch: WriteScratch = new WriteScratch(),
 ): WriteHead {
   const groupId = readGroupId(frame);
   const at = reader.take(FIXED_BYTES);
@@ -134,10 +153,11 @@ export function readWriteHead(
   checkFlags(flags, frame.view.getUint32(at + 12, true), allowed);
   const hasVersions = (flags & WRITE_IF_VERSION) !== 0;
   checkCount(count, countMax, hasVersions ? 16 : 8, reader.remaining);
-  const eventTimes = new Float64Array(count);
+  scratch.ensure(count);
+  const { eventTimes } = scratch;
   decodeEventTimes(reader, count, eventTimes);
   const ifVersions = hasVersions ? decodeVersions(reader, count) : null;
-  const keys = decodeKeyBatch(reader, columns, countMax);
+  const keys = decodeKeyBatch(reader, columns, countMax, scratch.keys);
   if (keys.count !== count) {
     throw new ProtocolError('MALFORMED_REQUEST', `the request has ${count} rows and ${keys.count} keys`);
   }

@@ -11,12 +11,15 @@ import {
   ProtocolError,
   readGroupId,
   readSchemaVersion,
+  WriteScratch,
 } from '../../protocol/index.ts';
 import type { Operation, SessionContext } from '../operation.ts';
 import type { PendingWrites } from '../pending-writes.ts';
 import type { ShardServices } from '../shard-services.ts';
 
 export function putOperation(shard: ShardServices, writes: PendingWrites): Operation {
+  // The store copies what it takes, so the next request may be decoded into the same place.
+  const scratch = new WriteScratch();
   return {
     number: OPERATIONS.PUT,
     handle(context: SessionContext, frame: Frame): void {
@@ -30,7 +33,7 @@ export function putOperation(shard: ShardServices, writes: PendingWrites): Opera
           `group "${schema.name}" has schema version ${schema.version}; the rows have ${schemaVersion}`,
         );
       }
-      const request = decodePutRequest(frame, schema.key, layout);
+      const request = decodePutRequest(frame, schema.key, layout, scratch);
       shard.resolve(request.keys);
       writes.submit(context, frame, { ...request, ttlSeconds: schema.ttlSeconds, merge: null });
     },
