@@ -28,6 +28,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'client/examples.test.ts',
     why: 'runs every example against a node and checks what it prints',
   },
+  'client/examples/shared-writes.ts': {
+    by: 'client/examples.test.ts',
+    why: 'runs every example against a node and checks what it prints',
+  },
   'connectors/connector-error.ts': {
     by: 'connectors/files/run-import.test.ts',
     why: 'an error class without logic: the imports that fail show its codes',

@@ -26,6 +26,13 @@ const EXPECTED: Readonly<Record<string, { args?: string[]; prints: RegExp[] }>> 
   'bulk-load': {
     prints: [/^100000 rows applied, 0 superseded, \d+ rows\/s/m, /^refused: KEY_INVALID, row 1: .*1\.5/m],
   },
+  'shared-writes': {
+    prints: [
+      /^clicks 100 longest 12\.375 recent 5 \/cart$/m,
+      /^spent 2 times, left 2$/m,
+      /^row 1 was refused: EVENT_TIME_IN_FUTURE$/m,
+    ],
+  },
   'export-arrow': { args: ['example_export', 'export.arrows'], prints: [/^1000 rows, \d+ bytes$/m] },
 };
 
