@@ -18,6 +18,8 @@ const OTHER_THREADS = 4;
 /** PREFETCH_SLOTS_MAX and PREFETCH_SLOTS_MIN of storage/limits.ts, which is an ES module. */
 const PREFETCH_THREADS_MIN = 16;
 const PREFETCH_THREADS_PER_SHARD_MIN = 8;
+/** SCAN_PREFETCH_SLOTS of scan-limits.ts: the same for each shard's scan thread. */
+const SCAN_THREADS_PER_SHARD = 8;
 
 /** libuv stops at 1024 threads. */
 const THREADS_MAX = 1024;
@@ -33,8 +35,7 @@ function shardsAsked(): number {
 
 const shards = Math.max(shardsAsked(), availableParallelism());
 const prefetchThreads = Math.max(PREFETCH_THREADS_MIN, PREFETCH_THREADS_PER_SHARD_MIN * shards);
-process.env['UV_THREADPOOL_SIZE'] ??= String(
-  Math.min(2 * shards + OTHER_THREADS + prefetchThreads, THREADS_MAX),
-);
+const threads = (2 + SCAN_THREADS_PER_SHARD) * shards + OTHER_THREADS + prefetchThreads;
+process.env['UV_THREADPOOL_SIZE'] ??= String(Math.min(threads, THREADS_MAX));
 
 void import('./main.js');

@@ -25,3 +25,12 @@ export const SCAN_RETRY_DELAY_MS = 2;
 
 /** Questions in a row that may so fail: some 10 s, in which the shard was to notice that its flush is durable. */
 export const SCAN_RETRIES_MAX = 5_000;
+
+/** A page from memory takes a scan 2–4 µs to read and gather, one from a device 50 and more: slower than this is a device. */
+export const SCAN_READ_SLOW_MICROS = 15;
+/** Pages of one step below which that is not judged: the clock has milliseconds. */
+export const SCAN_READ_PAGES_MIN = 128;
+/** Fetching a page that was in memory takes other threads a few microseconds: faster than this, and it is not needed. */
+export const SCAN_FETCH_FAST_MICROS = 8;
+/** Reads of a scan thread on other threads at once; the launcher counts as many for each shard. */
+export const SCAN_PREFETCH_SLOTS = 8;

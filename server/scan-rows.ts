@@ -8,6 +8,8 @@
  * I2  While rows of a step are being taken, the shard is asked for the next one: at most one question is in flight.
  * I3  `release` at any time: memory and snapshot are given back, an answer that still comes is ignored, and the next
  *     `advance` goes on behind the last row taken, with the partition's state at that time.
+ * I4  When blocks come slowly, as they do from a device, those of the next `advance` are fetched by other threads first, many at
+ *     once; when they then come fast, they are read directly again.
  *
  * Left to others: what becomes of the rows and when (scan-stream.ts), what a step reads (storage/snapshot.ts).
  */
@@ -19,7 +21,13 @@ import {
   type SnapshotStep,
   VersionMerge,
 } from '../storage/index.ts';
-import { SCAN_RETRIES_MAX, SCAN_RETRY_DELAY_MS } from './scan-limits.ts';
+import {
+  SCAN_FETCH_FAST_MICROS,
+  SCAN_READ_PAGES_MIN,
+  SCAN_READ_SLOW_MICROS,
+  SCAN_RETRIES_MAX,
+  SCAN_RETRY_DELAY_MS,
+} from './scan-limits.ts';
 import type { BufferedVersions, BufferedVersionsDone, ShardPeer } from './scan-peer.ts';
 import { ServerError } from './server-error.ts';
 
@@ -54,6 +62,10 @@ export class ScanRows {
   #question: Question | undefined;
   #retries = 0;
   #step: SnapshotStep | undefined;
+  /** Blocks are fetched before they are read. */
+  #isFetching = false;
+  /** What the next `advance` reads: not asked for, on its way, there. */
+  #ahead: 'unknown' | 'awaited' | 'fetched' = 'unknown';
   /** Where the step at hand, or the next one, begins. */
   #position = 0;
   /** Where the step at hand ends: known when its rows are there. */
@@ -98,6 +110,7 @@ export class ScanRows {
     this.#question = undefined;
     this.#step?.close();
     this.#step = undefined;
+    this.#ahead = 'unknown';
     if (this.row < merge.count && this.row > 0) {
       const cursor = merge.cursorAt(this.row - 1);
       this.#position = this.#partitions.indexOf(cursor.partition, this.#position);
@@ -155,12 +168,39 @@ export class ScanRows {
   }
 
   #gather(step: SnapshotStep): ScanProgress {
-    if (!step.advance()) return 'more';
+    if (this.#isFetching && this.#ahead !== 'fetched') {
+      if (this.#ahead === 'unknown') this.#fetchAhead(step);
+      return 'waiting';
+    }
+    this.#ahead = 'unknown';
+    const { nowMicros } = this.#source;
+    const startMicros = nowMicros();
+    const pagesBefore = step.pages;
+    const isGathered = step.advance();
+    const pages = step.pages - pagesBefore;
+    if (pages >= SCAN_READ_PAGES_MIN && nowMicros() - startMicros > pages * SCAN_READ_SLOW_MICROS) {
+      this.#isFetching = true;
+    }
+    if (!isGathered) return 'more';
     this.#step = undefined;
     this.#stepEnd = this.#position + step.partitionCount;
     this.merge.finish(step.partitionCount, Math.floor(this.#source.nowMicros() / 1e6));
     this.row = this.#cursor === undefined ? 0 : this.merge.rowsThrough(this.#cursor);
     if (this.#stepEnd < this.#partitions.length) this.#question = this.#ask(this.#stepEnd);
     return 'more';
+  }
+
+  #fetchAhead(step: SnapshotStep): void {
+    this.#ahead = 'awaited';
+    const { reader, nowMicros } = this.#source;
+    const keys = step.ahead();
+    const startMicros = nowMicros();
+    void reader.prefetch(keys).then(() => {
+      // Released meanwhile, and perhaps gone on with.
+      if (this.#step !== step || this.#ahead !== 'awaited') return;
+      if (nowMicros() - startMicros < keys.length * SCAN_FETCH_FAST_MICROS) this.#isFetching = false;
+      this.#ahead = 'fetched';
+      this.#wake();
+    });
   }
 }

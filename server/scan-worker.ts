@@ -16,6 +16,7 @@ import { backupBlocksOperation, backupKeysOperation, backupOpenOperation } from 
 import { scanOperation } from './operations/scan.ts';
 import { scanCancelOperation } from './operations/scan-cancel.ts';
 import { scanCreditOperation } from './operations/scan-credit.ts';
+import { SCAN_PREFETCH_SLOTS } from './scan-limits.ts';
 import { ShardPeer } from './scan-peer.ts';
 import { ScanThread } from './scan-thread.ts';
 import type { MainMessage } from './worker-messages.ts';
@@ -25,7 +26,11 @@ async function openScans(thread: WorkerThread): Promise<WorkerRoleParts> {
   const { directory, shardIndex, shardCount, peer } = thread.data;
   lowerPriority(thread);
   await loadChecksum();
-  const store = openBlockStore({ disk: nodeDisk, directory: `${directory}/blocks` });
+  const store = openBlockStore({
+    disk: nodeDisk,
+    directory: `${directory}/blocks`,
+    prefetchSlots: SCAN_PREFETCH_SLOTS,
+  });
   const shard = new ShardPeer(peer);
   const backups = new BackupService({ data: thread.data, store, disk: nodeDisk, peer: shard, after });
   const scans = new ScanThread({

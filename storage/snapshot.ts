@@ -27,7 +27,7 @@ import {
   LEVEL_ZERO_KEY_HI,
   levelOneKeyHi,
 } from './block-key.ts';
-import type { BlockSnapshot, BlockStore } from './block-store.ts';
+import type { BlockKey, BlockSnapshot, BlockStore } from './block-store.ts';
 import { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 import {
   COMPACTION_STATE_EMPTY,
@@ -111,6 +111,11 @@ export class SnapshotReader {
       snapshot.close();
       throw error;
     }
+  }
+
+  /** Brings blocks from the device into memory, several at once, on other threads. Never rejects. */
+  prefetch(keys: readonly BlockKey[]): Promise<void> {
+    return this.#store.prefetch(keys);
   }
 
   /** Gives the memory back; the next step reads the directory anew. */
@@ -216,6 +221,30 @@ export class SnapshotStep {
     if (this.#nextBlock < this.#sequences.length || this.#nextPartition < this.partitionCount) return false;
     this.close();
     return true;
+  }
+
+  /** Pages gathered so far. */
+  get pages(): number {
+    return this.#pages;
+  }
+
+  /** The blocks that the next `advance` will read, for a prefetch: large ones make it read fewer. */
+  ahead(): readonly BlockKey[] {
+    const keys: BlockKey[] = [];
+    for (const keyLo of this.#sequences.subarray(this.#nextBlock, this.#nextBlock + ADVANCE_PAGES_MAX)) {
+      keys.push({ keyHi: LEVEL_ZERO_KEY_HI, keyLo });
+    }
+    let fromLo = this.#nextCounter;
+    for (const partition of this.#partitions.subarray(this.#nextPartition, this.partitionCount)) {
+      if (keys.length >= ADVANCE_PAGES_MAX) break;
+      const fromHi = levelOneKeyHi(this.#group, partition);
+      this.#snapshot.keys(fromHi, fromLo, fromHi + 1, 0, (keyHi, keyLo) => {
+        keys.push({ keyHi, keyLo });
+        return keys.length < ADVANCE_PAGES_MAX ? undefined : false;
+      });
+      fromLo = 0;
+    }
+    return keys;
   }
 
   /** Lets go of the snapshot; may be called at any time, and again. */

@@ -236,10 +236,6 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/scan-thread.test.ts',
     why: 'plans are run turn by turn',
   },
-  'server/scan-rows.ts': {
-    by: 'server/scan-thread.test.ts',
-    why: 'steps are run turn by turn',
-  },
   'server/scan-stream.ts': {
     by: 'server/scan-thread.test.ts',
     why: 'frames and credit are counted turn by turn',
