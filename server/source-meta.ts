@@ -1,7 +1,12 @@
 /**
  * What the sources' own values say together, when several shards become others: numbers go on above all of them.
  */
-import { COMPACTION_STATE_EMPTY, type CompactionState } from '../storage/index.ts';
+import {
+  COMPACTION_STATE_EMPTY,
+  type CompactionState,
+  decodeReadPoint,
+  READ_POINT_KEY_HI,
+} from '../storage/index.ts';
 
 export interface SourceMeta {
   readonly flushNumber: number;
@@ -29,6 +34,13 @@ export function foldMeta(metas: readonly SourceMeta[]): FoldedMeta {
       sweepNumber: highest((state) => state.sweepNumber),
       nextCounter: highest((state) => state.nextCounter),
     },
-    values: [],
+    values: latestReadPoint(metas),
   };
+}
+
+/** The latest read point that any source has closed: every new shard keeps its commit times above it, so it stays closed. */
+function latestReadPoint(metas: readonly SourceMeta[]): FoldedMeta['values'] {
+  const points = metas.flatMap(({ readPoint }) => (readPoint === undefined ? [] : [readPoint]));
+  const [latest] = points.sort((a, b) => decodeReadPoint(b) - decodeReadPoint(a));
+  return latest === undefined ? [] : [{ keyHi: READ_POINT_KEY_HI, keyLo: 1, bytes: latest }];
 }

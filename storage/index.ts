@@ -4,6 +4,7 @@ export { BACKUP_CHUNK_BYTES, ChunkWriter, readChunk, readChunkTable } from './ba
 export * from './backup-keys.ts';
 export * from './backup-manifest.ts';
 export { BackupView, type MetaValue } from './backup-view.ts';
+export { READ_POINT_KEY_HI } from './block-key.ts';
 export { type BlockSnapshot, type BlockStore, openBlockStore } from './block-store.ts';
 export { CHECKPOINT_EMPTY, type Checkpoint, decodeCheckpoint } from './checkpoint.ts';
 export { loadChecksum } from './checksum.ts';
@@ -22,6 +23,7 @@ export {
   REQUEST_KEY_BYTES,
 } from './limits.ts';
 export { RECORD_MISSING, ReadBatch } from './read-batch.ts';
+export { decodeReadPoint } from './read-point.ts';
 export * from './read-view.ts';
 export {
   KIND_DELETE,

@@ -176,6 +176,30 @@ test('what is acknowledged while a backup runs may be in it; what was before is,
   }
 });
 
+test('a read point that was closed before the backup gives the same rows after the restore', async (t) => {
+  const { root, running } = await loadedNode(t);
+  const { client } = running;
+  const readPoint = await client.readPoint();
+  await load(client, await client.group('item'), 0, 2000, 2);
+  const count = async (from: Millrace): Promise<string[]> => {
+    const rows: string[] = [];
+    for await (const batch of from.scan('item', { readPoint })) {
+      for (let row = 0; row < batch.numRows; row++) {
+        rows.push(`${String(batch.getChild('id')!.get(row))}/${String(batch.getChild('n')!.get(row))}`);
+      }
+    }
+    return rows.sort();
+  };
+  const expected = await count(client);
+  assert.equal(expected.length, 3000);
+  await backUp(client, join(root, 'b'));
+  await running.close();
+  await restore(join(root, 'b'), join(root, 'r'), 3);
+  const restored = await run(t, join(root, 'r'));
+  assert.deepEqual(await count(restored.client), expected);
+  await restored.close();
+});
+
 test('an aborted backup is gone on with by the same command, and not by another node', async (t) => {
   const { root, running } = await loadedNode(t);
   const path = join(root, 'b');
