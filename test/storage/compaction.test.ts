@@ -223,3 +223,81 @@ test('rows, history and scans stay whole while a shard compacts, flushes and res
   await under.shard.store.close();
   under.directory.remove();
 });
+
+/** A few rows of group 1 in level 1 and level 0, flushed. */
+async function filled(rounds: number): Promise<{ under: Compacted; keys: string[] }> {
+  const under = new Compacted();
+  await under.shard.open();
+  const keys = keysOfShard(200);
+  for (let round = 0; round < rounds; round++) {
+    under.shard.nowMicros += SECOND;
+    await under.write(1, keys, `${round}`.padEnd(300, 'x'), under.shard.nowMicros);
+    await under.shard.store.flush();
+  }
+  return { under, keys };
+}
+
+test('a dropped group leaves no version and no entry', async () => {
+  const { under, keys } = await filled(3);
+  await under.write(2, keys, 'stays', under.shard.nowMicros);
+  await under.shard.store.flush();
+  await under.shard.store.compact();
+  under.policies = { policyOf: (group) => (group === 1 ? undefined : POLICIES.policyOf(group)) };
+  await under.shard.store.compact();
+  // Units without new records go with the round over all units.
+  for (let wait = 0; wait < 200 && under.shard.store.status().rows > keys.length; wait++) {
+    under.shard.nowMicros += 61 * SECOND;
+    under.shard.store.tick();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal(under.shard.store.status().rows, keys.length);
+  const state = storedVersions(
+    openBlockStore({ directory: `${under.directory.path}/blocks` }),
+    under.shard.store,
+    GROUPS,
+    PARTITIONS,
+  );
+  assert.deepEqual(new Set(state?.versions.map(({ group }) => group)), new Set([2]));
+  assert.deepEqual(new Set(under.shard.get(2, keys)), new Set(['stays']));
+  await under.shard.store.close();
+  under.directory.remove();
+});
+
+test('dropped records are gone from every block, and others stay', async () => {
+  const { under, keys } = await filled(3);
+  await under.shard.store.compact();
+  await under.write(1, keys, 'again', under.shard.nowMicros + 1);
+  await under.shard.store.flush();
+  const key = keys[7]!;
+  const partition = keyBatchOf([key]).digests[0]! & 4095;
+  const encoded = Buffer.from(key);
+  const isKey = (view: DataView, at: number): boolean =>
+    view.getUint16(at + 44, true) === encoded.length &&
+    Buffer.from(view.buffer, view.byteOffset + at + 48, encoded.length).equals(encoded);
+  await under.shard.store.dropRecords(1, partition, isKey);
+  assert.deepEqual(under.shard.get(1, [key]), [null]);
+  const blocks = openBlockStore({ directory: `${under.directory.path}/blocks` });
+  const state = storedVersions(blocks, under.shard.store, GROUPS, PARTITIONS);
+  assert.ok(state !== null && !state.versions.some((version) => version.key === key));
+  under.checkReads(keys.filter((other) => other !== key));
+  await under.shard.store.close();
+  under.directory.remove();
+});
+
+test('a damaged block stops compaction, is named, and the rest is served', async () => {
+  const { under, keys } = await filled(1);
+  const blocks = openBlockStore({ directory: `${under.directory.path}/blocks` });
+  const bytes = Uint8Array.from(blocks.read(1 << 8, 2)!);
+  bytes[100] = bytes[100]! ^ 1;
+  await blocks.write([{ keyHi: 1 << 8, keyLo: 2, bytes }]);
+  await under.shard.store.compact();
+  assert.equal(under.shard.store.status().compactionStopped, 1);
+  assert.ok(
+    under.shard.notices.some((text) => /compaction stopped: .*counter 2.*millrace verify/.test(text)),
+  );
+  assert.deepEqual(under.shard.fatal, []);
+  await under.write(2, keys, 'still taken', under.shard.nowMicros);
+  assert.deepEqual(new Set(under.shard.get(2, keys)), new Set(['still taken']));
+  await under.shard.store.close();
+  under.directory.remove();
+});
