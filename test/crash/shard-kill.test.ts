@@ -8,15 +8,18 @@
  * (not the scheduling of two processes).
  */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { test } from 'node:test';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { ShardLives } from './shard-lives.ts';
+import { type Later, ShardLives } from './shard-lives.ts';
 
 const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 200);
 /** One a core: most of a life is waiting for the device. */
 const LANES = 2;
-const LOAD_MS_MAX = 250;
+/** Under load a life ends this many acknowledgements after its start, and a moment: so it gets to write on a busy machine, too. */
+const DONE_MAX = 120;
+const MOMENT_MS_MAX = 4;
 const START_MS_MAX = 400;
 const CLOSE_MS_MAX = 40;
 
@@ -34,24 +37,29 @@ class Lane {
   async life(round: number): Promise<void> {
     const how = this.#drawEnd();
     const startMs = this.#random.below(START_MS_MAX);
-    const loadMs = this.#random.below(LOAD_MS_MAX);
+    const doneBefore = this.#random.below(DONE_MAX);
+    const momentMs = this.#random.below(MOMENT_MS_MAX + 1);
     const closeMs = this.#random.below(CLOSE_MS_MAX);
+    const end = (child: ChildProcess, later: Later): void => {
+      if (how === 'load') later(momentMs, () => child.kill('SIGKILL'));
+      if (how !== 'close') return;
+      child.kill('SIGTERM');
+      later(closeMs, () => child.kill('SIGKILL'));
+    };
     const { status, signal, errors, wasReady, saidClosed } = await this.lives.live({
       name: `round ${round}`,
       onStart: (child, later) => {
         if (how === 'start') later(startMs, () => child.kill('SIGKILL'));
       },
       onReady: (child, later) => {
-        if (how === 'load') later(loadMs, () => child.kill('SIGKILL'));
-        if (how !== 'close') return;
-        later(loadMs, () => {
-          child.kill('SIGTERM');
-          later(closeMs, () => child.kill('SIGKILL'));
-        });
+        if (doneBefore === 0) end(child, later);
+      },
+      onDone: (count, child, later) => {
+        if (count === doneBefore) end(child, later);
       },
     });
-    const end = signal === 'SIGKILL' ? `${how}${wasReady ? '' : ' before ready'}` : 'closed';
-    this.ends[end] = (this.ends[end] ?? 0) + 1;
+    const ended = signal === 'SIGKILL' ? `${how}${wasReady ? '' : ' before ready'}` : 'closed';
+    this.ends[ended] = (this.ends[ended] ?? 0) + 1;
     assert.ok(
       signal === 'SIGKILL' || (status === 0 && saidClosed),
       `round ${round}: ended with ${status}: ${errors}`,

@@ -17,6 +17,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { readFileSync, writeSync } from 'node:fs';
+import type { GroupPolicy } from '../../storage/index.ts';
 import { ModelStore, type StoreVariant } from '../simulation/model-store.ts';
 import { SeededRandom } from '../support/random-source.ts';
 import {
@@ -39,7 +40,7 @@ const BATCH_ROWS_MAX = 60;
 const FOUND_KEYS = 500;
 const KIB = 1024;
 
-/** A flush every hundred rows or so, and a new journal segment every few hundred commits. */
+/** A flush every hundred rows or so, a sweep every few hundred, and a new journal segment every few hundred commits. */
 const VARIANT: StoreVariant = {
   name: 'life',
   shardCount: 1,
@@ -47,11 +48,20 @@ const VARIANT: StoreVariant = {
     writeBufferBytes: 64 * KIB,
     journalSegmentBytes: 1024 * KIB,
     cacheBytes: 1024 * KIB,
+    policies: { policyOf: () => LIFE_POLICY },
+    compaction: { levelZeroBytesMax: 256 * KIB },
     onFatal: (error) => {
       process.stderr.write(`${error.code}: ${error.message}\n`);
       process.exit(EXIT_FATAL);
     },
   },
+};
+
+/** Short enough that sweeps drop what is hidden, deleted or expired; longer than the clock of a life may be back. */
+const LIFE_POLICY: GroupPolicy = {
+  retentionMicros: 1e6,
+  latenessMicros: 2 * 86_400 * 1e6,
+  durability: 'journal',
 };
 
 const KEYS: readonly string[] = Array.from({ length: LIFE_KEYS }, (_, key) => lifeKey(key));
@@ -131,14 +141,16 @@ class Writer {
     const sent = this.#versions[group] as number[];
     for (const [at, key] of keys.entries()) sent[key] = Math.max(sent[key] as number, versions[at] as number);
     const id = `${this.#number}.${this.#batches++}`;
-    const rows = keys.map((key, at) => {
-      const version = versions[at] as number;
-      const value = kind === 'remove' ? null : lifeValue(group, key, version);
-      return { key: lifeKey(key), eventMicros: eventMicrosOf(version), value };
-    });
     say(`send ${id} ${encodeLifeWrite({ group, kind, keys, versions })}`);
     try {
-      const answers = await this.#store.write(group, rows, kind === 'expired' ? LIFE_TTL_SECONDS : 0);
+      const answers = await this.#store.write({
+        kind: kind === 'remove' ? 'delete' : 'put',
+        group,
+        keys: keys.map(lifeKey),
+        eventMicros: versions.map(eventMicrosOf),
+        values: keys.map((key, at) => lifeValue(group, key, versions[at] as number)),
+        ttlSeconds: kind === 'expired' ? LIFE_TTL_SECONDS : 0,
+      });
       say(`done ${id} ${answers.map(({ lsn }) => lsn).join(',')}`);
       return true;
     } catch (error) {

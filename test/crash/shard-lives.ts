@@ -77,6 +77,8 @@ export interface LifeOptions {
   /** Called at once, and when the life is ready to write. */
   readonly onStart?: (child: ChildProcess, later: Later) => void;
   readonly onReady?: (child: ChildProcess, later: Later) => void;
+  /** So many writes have been acknowledged in this life: called for each. */
+  readonly onDone?: (count: number, child: ChildProcess, later: Later) => void;
   /** A fault was injected: at most once in a life. */
   readonly onFault?: (child: ChildProcess, later: Later) => void;
 }
@@ -136,6 +138,7 @@ export class ShardLives {
     let saidClosed = false;
     let hadFault = false;
     let rowsAfterFault = 0;
+    let writesDone = 0;
     for await (const line of createInterface({ input: child.stdout })) {
       if (line === 'ready') {
         wasReady = true;
@@ -147,6 +150,7 @@ export class ShardLives {
       } else {
         const heard = this.#hear(line, inFlight, options.name);
         if (hadFault && line.startsWith('send ')) sentAfterFault.add(heard.name);
+        if (heard.rows > 0) options.onDone?.(++writesDone, child, later);
         if (heard.rows > 0 && sentAfterFault.has(heard.name)) rowsAfterFault += heard.rows;
       }
     }

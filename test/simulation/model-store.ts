@@ -9,12 +9,14 @@ import { openBlockStore } from '../../storage/block-store.ts';
 import {
   KIND_DELETE,
   KIND_PUT,
+  type PatchMerge,
   type ShardStoreOptions,
   SnapshotReader,
   UNCONDITIONAL,
   VersionMerge,
   type WriteRequest,
 } from '../../storage/index.ts';
+import { LATEST, type ReadView } from '../../storage/read-view.ts';
 import { readRecordKeyBytes, recordKeyOffset, recordPayloadOffset } from '../../storage/record.ts';
 import { keyBatchOf, TestShard } from '../support/shard.ts';
 import type { ModelRow } from './row-model.ts';
@@ -25,14 +27,28 @@ export interface StoreVariant {
   readonly options: Partial<ShardStoreOptions>;
 }
 
-export interface StoreRow {
-  readonly key: string;
-  readonly eventMicros: number;
-  /** Null deletes. */
-  readonly value: string | null;
+export interface StoreWrite {
+  readonly kind: 'put' | 'delete' | 'patch';
+  readonly group: number;
+  readonly keys: readonly string[];
+  readonly eventMicros: readonly number[];
+  /** Of patches: what is appended. */
+  readonly values: readonly string[];
+  readonly ttlSeconds: number;
+  readonly isBackfill?: boolean;
+  /** By row; null: no condition. */
+  readonly ifVersions?: readonly number[] | null;
+  /** Not null: the request has this idempotency key. */
+  readonly sequence?: number | null;
+}
+
+export interface StoreAnswer {
+  readonly result: number;
+  readonly lsn: number;
 }
 
 const PARTITIONS = 4096;
+const CLIENT_ID = 77;
 
 export function partitionOfKey(key: string): number {
   return (keyBatchOf([key]).digests[0] as number) & (PARTITIONS - 1);
@@ -77,24 +93,19 @@ export class ModelStore {
     for (const shard of this.#shards) await shard.store.flush();
   }
 
+  /** Compacts all that is in blocks. */
+  async compact(): Promise<void> {
+    for (const shard of this.#shards) await shard.store.compact();
+  }
+
   /** Writes the rows, one request a shard; answers results and LSNs in their order. */
-  async write(
-    group: number,
-    rows: readonly StoreRow[],
-    ttlSeconds: number,
-  ): Promise<{ result: number; lsn: number }[]> {
-    const answers: { result: number; lsn: number }[] = [];
+  async write(write: StoreWrite): Promise<StoreAnswer[]> {
+    const answers: StoreAnswer[] = [];
     for (const [index, shard] of this.#shards.entries()) {
-      const mine = rows.flatMap((row, at) => (this.#shardOf(row.key) === index ? [at] : []));
+      const mine = write.keys.flatMap((key, at) => (this.#shardOf(key) === index ? [at] : []));
       if (mine.length === 0) continue;
-      const written = await writeRows(
-        shard,
-        group,
-        mine.map((at) => rows[at] as StoreRow),
-        ttlSeconds,
-      );
-      for (const [place, at] of mine.entries())
-        answers[at] = written[place] as { result: number; lsn: number };
+      const written = await writeRows(shard, write, mine);
+      for (const [place, at] of mine.entries()) answers[at] = written[place] as StoreAnswer;
     }
     return answers;
   }
@@ -109,8 +120,8 @@ export class ModelStore {
     return keys.map((key) => found.get(key) ?? null);
   }
 
-  /** Every live row, in the order of the keys. */
-  async scan(group: number, keys: readonly string[]): Promise<ModelRow[]> {
+  /** Every row that the view sees, in the order of the keys. */
+  async scan(group: number, keys: readonly string[], view: ReadView = LATEST): Promise<ModelRow[]> {
     const rows: ModelRow[] = [];
     for (const [index, shard] of this.#shards.entries()) {
       const partitions = [...new Set(keys.map(partitionOfKey))]
@@ -118,7 +129,7 @@ export class ModelStore {
         .sort((a, b) => a - b);
       if (partitions.length === 0) continue;
       const directory = `${this.#shardDirectory(index)}/blocks`;
-      rows.push(...(await scanShard(shard, directory, this.#variant.shardCount, group, partitions)));
+      rows.push(...(await scanShard(shard, directory, this.#variant.shardCount, group, partitions, view)));
     }
     return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
@@ -134,33 +145,49 @@ export class ModelStore {
 
 async function writeRows(
   shard: TestShard,
-  group: number,
-  rows: readonly StoreRow[],
-  ttlSeconds: number,
-): Promise<{ result: number; lsn: number }[]> {
-  const isDelete = rows[0]?.value === null;
-  const payloads = rows.map((row) => payloadOf(row.value ?? ''));
-  const offsets = new Uint32Array(rows.length + 1);
+  write: StoreWrite,
+  mine: readonly number[],
+): Promise<StoreAnswer[]> {
+  const isDelete = write.kind === 'delete';
+  const payloads = mine.map((at) => payloadOf(write.values[at] as string));
+  const offsets = new Uint32Array(mine.length + 1);
   for (const [index, payload] of payloads.entries()) {
     offsets[index + 1] = (offsets[index] as number) + payload.length;
   }
-  const results = new Uint8Array(rows.length);
-  const lsns = new Float64Array(rows.length);
+  const results = new Uint8Array(mine.length);
+  const lsns = new Float64Array(mine.length);
+  const { ifVersions = null, sequence = null } = write;
   const request = {
     ...UNCONDITIONAL,
-    group,
+    group: write.group,
     kind: isDelete ? KIND_DELETE : KIND_PUT,
-    count: rows.length,
-    keys: keyBatchOf(rows.map((row) => row.key)),
-    eventTimes: Float64Array.from(rows, (row) => row.eventMicros),
-    ttlSeconds,
+    count: mine.length,
+    keys: keyBatchOf(mine.map((at) => write.keys[at] as string)),
+    eventTimes: Float64Array.from(mine, (at) => write.eventMicros[at] as number),
+    ttlSeconds: write.ttlSeconds,
     payload: isDelete ? new Uint8Array(0) : Buffer.concat(payloads),
     payloadOffsets: isDelete ? null : offsets,
+    isBackfill: write.isBackfill ?? false,
+    ifVersions: ifVersions === null ? null : Float64Array.from(mine, (at) => ifVersions[at] as number),
+    merge: write.kind === 'patch' ? appendText : null,
+    clientIdLo: sequence === null ? 0 : CLIENT_ID,
+    sequence: sequence ?? 0,
     results,
     lsns,
   };
   while (!(await isWritten(shard, request)));
-  return rows.map((_, at) => ({ result: results[at] as number, lsn: lsns[at] as number }));
+  return mine.map((_, at) => ({ result: results[at] as number, lsn: lsns[at] as number }));
+}
+
+/** The simplest patch: the row's text with the patch's behind it. */
+const appendText: PatchMerge = (base, baseFrom, baseTo, patch, patchFrom, patchTo) => {
+  const before = base === null ? '' : textOf(base.bytes.subarray(baseFrom, baseTo));
+  return payloadOf(before + textOf(patch.subarray(patchFrom, patchTo)));
+};
+
+function textOf(payload: Uint8Array): string {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  return bytes.toString('utf8', 4, 4 + bytes.readUInt32LE(0));
 }
 
 /** False when the write buffer had no room: nothing was written, and its flush goes on meanwhile. */
@@ -189,6 +216,7 @@ async function scanShard(
   shardCount: number,
   group: number,
   partitions: readonly number[],
+  view: ReadView,
 ): Promise<ModelRow[]> {
   const blocks = openBlockStore({ directory, readOnly: true });
   try {
@@ -198,7 +226,7 @@ async function scanShard(
     const rows: ModelRow[] = [];
     for (let at = 0; at < all.length; ) {
       const { flushNumber, bytes } = shard.store.bufferedVersions(group, all.subarray(at));
-      const step = reader.open(flushNumber, group, all.subarray(at), bytes, merge);
+      const step = reader.open(flushNumber, group, all.subarray(at), bytes, merge, view);
       if (step === undefined) {
         await new Promise((resolve) => setImmediate(resolve));
         continue;
