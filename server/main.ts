@@ -41,6 +41,11 @@ const COMMANDS: readonly CommandRow[] = [
     address: `./cli/status${EXTENSION}`,
   },
   {
+    name: 'inspect',
+    description: 'what a data directory holds: rows, versions, bytes live and dead, index memory',
+    address: `./cli/inspect${EXTENSION}`,
+  },
+  {
     name: 'verify',
     description: 'read everything in a data directory and say what is damaged',
     address: `./cli/verify${EXTENSION}`,

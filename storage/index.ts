@@ -14,6 +14,7 @@ export type { DamagedBlock } from './damage.ts';
 export type { Clock, Disk, DiskFile, Random } from './environment.ts';
 export { type GroupPolicies, type GroupPolicy, LATENESS_SECONDS_DEFAULT } from './group-policy.ts';
 export { removeIndexCheckpoint } from './index-checkpoints.ts';
+export { type InspectedShard, inspectBlocks, type UnitFigures } from './inspect-blocks.ts';
 export { type ErasedKey, isRecordOf } from './key-erasure.ts';
 export {
   EVENT_TIME_FUTURE_MICROS_MAX,

@@ -452,6 +452,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/verify-shard.test.ts',
     why: 'its last test damages a journal and an index checkpoint',
   },
+  'server/cli/inspect.ts': {
+    by: 'server/cli/verify.test.ts',
+    why: 'its table and its JSON are asked for there',
+  },
   'server/cli/repair.ts': {
     by: 'server/cli/verify.test.ts',
     why: 'its last test has a damaged block dropped, dry and wet',

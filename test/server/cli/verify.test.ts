@@ -106,3 +106,24 @@ test('repair says what it would drop, drops it when told, and the rest is served
   assert.equal(rows.filter((row) => row === null).length, lost);
   assert.ok(rows.every((row, id) => row === null || row['delay'] === id));
 });
+
+test('inspect says what is there, by group and by partition', async (context) => {
+  const directory = await filled(context);
+  const table = run('inspect', '--data', directory);
+  assert.equal(table.status, 0, table.errors);
+  assert.match(table.output, /GROUP +ROWS +VERSIONS +LIVE +DEAD/);
+  assert.match(table.output, /flight +500 +500/);
+  const report = JSON.parse(run('inspect', '--data', directory, '--json').output) as {
+    shards: { units: { groupName: string; rows: number; deadBytes: number }[] }[];
+  };
+  const units = report.shards.flatMap((shard) => shard.units);
+  assert.ok(units.length > 400 && units.every(({ groupName }) => groupName === 'flight'));
+  assert.equal(
+    units.reduce((sum, { rows }) => sum + rows, 0),
+    ROWS,
+  );
+  assert.equal(
+    run('inspect', '--data', directory, '--partitions').output.split('\n').length,
+    units.length + 3,
+  );
+});
