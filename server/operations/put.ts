@@ -35,7 +35,17 @@ export function putOperation(shard: ShardServices, writes: PendingWrites): Opera
       }
       const request = decodePutRequest(frame, schema.key, layout, scratch);
       shard.resolve(request.keys);
-      writes.submit(context, frame, { ...request, ttlSeconds: schema.ttlSeconds, merge: null });
+      writes.submit(context, frame, {
+        groupId: request.groupId,
+        keys: request.keys,
+        eventTimes: request.eventTimes,
+        isBackfill: request.isBackfill,
+        ifVersions: request.ifVersions,
+        rows: request.rows,
+        rowOffsets: request.rowOffsets,
+        ttlSeconds: schema.ttlSeconds,
+        merge: null,
+      });
     },
   };
 }
