@@ -47,6 +47,7 @@ export class ShardStore {
   private readonly blocks: ColdBlocks;
   private readonly cache: BlockCache;
   private readonly reads: ReadPath;
+  private readonly budget: MemoryBudget;
   private readonly writes: WritePath;
   private readonly readPoint: ReadPoint;
   private readonly cycle: FlushCycle;
@@ -71,10 +72,11 @@ export class ShardStore {
       read: (keyHi, keyLo) => this.blocks.read(keyHi, keyLo),
     });
     this.reads = new ReadPath({ shardCount, arenas, chunks, cache: this.cache, blocks: this.blocks, index });
-    const budget = new MemoryBudget({
+    this.budget = new MemoryBudget({
       indexBytesMax: options.indexBytesMax || Number.POSITIVE_INFINITY,
       index,
       pendingBytes: () => this.writes.pendingBytes,
+      besideBytes: () => parts.windows.bytes + parts.units.heldBytes + parts.levelZero.bytes,
     });
     this.writes = new WritePath({
       shardCount,
@@ -88,7 +90,7 @@ export class ShardStore {
       clock,
       journal,
       policies: options.policies,
-      mayInsert: () => budget.mayInsert(),
+      mayInsert: () => this.budget.mayInsert(),
       readBases: (group, keys, nowSeconds, batch, done) =>
         this.readCold(group, keys, nowSeconds, batch, done),
       delay: options.delay,
@@ -279,6 +281,7 @@ export class ShardStore {
 
   /** To be called every second or so: begins what is due by time. */
   tick(): void {
+    this.budget.refresh();
     this.indexCheckpoints.consider();
     this.compaction.consider();
   }

@@ -53,6 +53,7 @@ export class UnitTable {
   private readonly waste: number;
   private readonly chunksOfGroup: (Uint32Array | undefined)[][] = [];
   private unitCount = 0;
+  private chunkCount = 0;
 
   constructor(localPartitionCount: number, policies: GroupPolicies, waste: number = WASTE_DEFAULT) {
     this.localPartitionCount = localPartitionCount;
@@ -63,6 +64,11 @@ export class UnitTable {
   /** Units that have blocks. */
   get count(): number {
     return this.unitCount;
+  }
+
+  /** DRAM held. */
+  get heldBytes(): number {
+    return this.chunkCount * CHUNK_UNITS * UNIT_WORDS * 4;
   }
 
   /** A block of the unit was found, or written. */
@@ -317,6 +323,7 @@ export class UnitTable {
     if (words === undefined) {
       words = new Uint32Array(CHUNK_UNITS * UNIT_WORDS);
       chunks[index] = words;
+      this.chunkCount += 1;
     }
     return words;
   }

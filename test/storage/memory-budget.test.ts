@@ -16,6 +16,7 @@ test('without a limit every row may enter', () => {
     indexBytesMax: Number.POSITIVE_INFINITY,
     index: { bytes: 2 ** 50, rowCount: 2 ** 40 },
     pendingBytes: () => 2 ** 40,
+    besideBytes: () => 2 ** 40,
   });
   assert.equal(budget.mayInsert(), true);
   assert.equal(budget.indexBytesMax, 0);
@@ -25,7 +26,7 @@ test('rows enter a real index until its bytes are reached, never beyond them, an
   const random = new SeededRandom(SEED);
   const index = new IndexTable({ partitionCount: PARTITIONS });
   const indexBytesMax = 16 * MIB;
-  const budget = new MemoryBudget({ indexBytesMax, index, pendingBytes: () => 0 });
+  const budget = new MemoryBudget({ indexBytesMax, index, pendingBytes: () => 0, besideBytes: () => 0 });
   const rows: [partition: number, digestHi: number, digestLo: number][] = [];
   const fill = (): number => {
     let entered = 0;
@@ -47,9 +48,20 @@ test('rows enter a real index until its bytes are reached, never beyond them, an
 
 test('what was accepted and is not in the index yet counts', () => {
   let pendingBytes = 0;
+  let besideBytes = 0;
   const index = { bytes: 4 * MIB, rowCount: 100_000 };
-  const budget = new MemoryBudget({ indexBytesMax: 8 * MIB, index, pendingBytes: () => pendingBytes });
+  const budget = new MemoryBudget({
+    indexBytesMax: 8 * MIB,
+    index,
+    pendingBytes: () => pendingBytes,
+    besideBytes: () => besideBytes,
+  });
   assert.equal(budget.mayInsert(), true);
   pendingBytes = 4 * MIB;
+  assert.equal(budget.mayInsert(), false);
+  pendingBytes = 0;
+  besideBytes = 4 * MIB;
+  assert.equal(budget.mayInsert(), true, 'what is beside the index is looked at now and then');
+  budget.refresh();
   assert.equal(budget.mayInsert(), false);
 });
