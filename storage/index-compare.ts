@@ -2,13 +2,17 @@
  * Two indexes of one shard held against each other: one that came from an index checkpoint, and one built from all blocks.
  *
  * I1  They may differ in entries that only the first has, whose block is gone: compaction has dropped those versions since the
- *     checkpoint was begun. Everything else is a mistake, and named.
+ *     checkpoint was begun.
+ * I2  They may name two places of one version, if it lies at both: a row that was acknowledged from memory and flushed before it was
+ *     in the journal is in blocks twice after a crash, until compaction drops one of them.
+ * Everything else is a mistake, and named.
  */
 import { LEVEL_ZERO_KEY_HI, levelOneKeyHi } from './block-key.ts';
 import type { BlockStore } from './block-store.ts';
 import { type CompactionState, isConsumed } from './compaction-state.ts';
 import { ENTRY_WORDS, WHERE_BUFFER, WHERE_LEVEL_ZERO, WHERE_UNKNOWN } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
+import { readRecordDigestHi, readRecordEventTime, readRecordLsn } from './record.ts';
 
 /** Whether some entry has no place. (m) 25 ns an entry. */
 export function hasUnplaced(index: IndexTable, localPartitionCount: number): boolean {
@@ -41,7 +45,10 @@ export function compareIndexes(
     reference.visit(local, (handle) => {
       const twin = twinOf(index, reference, local, handle);
       if (twin < 0) difference ??= `${nameOf(reference, partition, handle)} is missing`;
-      else if (!isSame(index, twin, reference, handle)) {
+      else if (
+        !isSame(index, twin, reference, handle) &&
+        !isCopy(index, twin, reference, handle, partition, shard)
+      ) {
         difference ??= `${nameOf(index, partition, twin)} should be ${nameOf(reference, partition, handle)}`;
       }
     });
@@ -68,6 +75,35 @@ function isSame(index: IndexTable, handle: number, other: IndexTable, twin: numb
   const [otherSlab, otherWord] = [other.slab(twin), other.word(twin)];
   for (let at = 0; at < ENTRY_WORDS; at += 1) if (slab[word + at] !== otherSlab[otherWord + at]) return false;
   return true;
+}
+
+/** Whether the entries are of one version, and the first one's place holds it, too (I2). */
+function isCopy(
+  index: IndexTable,
+  handle: number,
+  other: IndexTable,
+  twin: number,
+  partition: number,
+  shard: ComparedShard,
+): boolean {
+  const isOneVersion =
+    index.eventTimeMicros(handle) === other.eventTimeMicros(twin) &&
+    index.lsn(handle) === other.lsn(twin) &&
+    index.isTombstone(handle) === other.isTombstone(twin) &&
+    index.expiryHours(handle) === other.expiryHours(twin);
+  const where = index.where(handle);
+  if (!isOneVersion || where === WHERE_BUFFER || where === WHERE_UNKNOWN) return false;
+  if (!isPlaced(index, partition, handle, shard)) return false;
+  const keyHi =
+    where === WHERE_LEVEL_ZERO ? LEVEL_ZERO_KEY_HI : levelOneKeyHi(index.group(handle), partition);
+  const bytes = shard.store.read(keyHi, index.block(handle)) as Uint8Array;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const at = index.offset(handle);
+  return (
+    readRecordLsn(view, at) === index.lsn(handle) &&
+    readRecordEventTime(view, at) === index.eventTimeMicros(handle) &&
+    readRecordDigestHi(view, at) === index.digestHi(handle)
+  );
 }
 
 /** Whether what the entry points at is there and counts. */

@@ -259,7 +259,7 @@ export class Recovery {
     });
     if (difference !== undefined && damage.isNone) {
       this.options.onNotice(`the index checkpoint differs from the blocks: ${difference}`);
-      assert.fail('an index from a checkpoint is the one from all blocks');
+      assert.fail(`an index from a checkpoint is the one from all blocks: ${difference}`);
     }
   }
 

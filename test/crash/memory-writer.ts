@@ -29,6 +29,7 @@ export function openMemoryShard(directory: string): Promise<TestShard> {
     policies: MEMORY_POLICIES,
     journalSegmentBytes: 1024 * 1024,
     writeBufferBytes: 2 * 1024 * 1024,
+    indexCheckpointBytes: 1,
   }).open();
 }
 
