@@ -6,7 +6,16 @@
  * is, the seed says. Sizes of files and names of directories stay as the process left them.
  */
 import assert from 'node:assert/strict';
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { SeededRandom } from '../support/random-source.ts';
 
@@ -69,7 +78,8 @@ function losePage(
 
 /** By file: the pages that a power failure could undo. */
 function readLog(logPath: string): Map<string, UnsyncedFile> {
-  const bytes = readFileSync(logPath);
+  // A process that was killed before it had loaded the library has noted nothing.
+  const bytes = existsSync(logPath) ? readFileSync(logPath) : Buffer.alloc(0);
   const files = new Map<string, UnsyncedFile>();
   /** The pages of writes that may still become durable one by one. */
   const pagesOfWrite = new Map<number, { file: UnsyncedFile; pages: number[] }>();
