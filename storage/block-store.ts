@@ -368,7 +368,7 @@ class KeyedDatabase {
 
   /** The keys are encoded before it returns; lmdb-js holds the buffer that they stand in until `done`. */
   prefetch(keys: readonly BlockKey[], done: () => void): void {
-    this.database.prefetch(keys as unknown as Uint8Array[], done);
+    void this.database.prefetch(keys as unknown as Uint8Array[], done);
   }
 
   private readKey(source: Uint8Array, start: number): BlockKey {
