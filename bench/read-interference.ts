@@ -163,6 +163,7 @@ function summarize({ rowCount, idle, busy }: Figures): BenchmarkResult {
     name,
     formatCount(median(rounds, 'opsPerSecond')),
     ...(['p50Micros', 'p99Micros', 'p999Micros'] as const).map((key) => formatMs(median(rounds, key) / 1000)),
+    formatMs(Math.max(...rounds.map(({ turns }) => turns.ownMaxMs))),
     formatMs(Math.max(...rounds.map(({ turns }) => turns.stillMaxMs))),
     rounds.map(({ compactedBytes }) => formatCount(compactedBytes)).join(', '),
     String(rounds.reduce((sum, { scans }) => sum + scans, 0)),
@@ -184,6 +185,7 @@ function summarize({ rowCount, idle, busy }: Figures): BenchmarkResult {
           'p50',
           'p99',
           'p99.9',
+          'longest turn, CPU time',
           'longest standstill',
           'bytes compacted, by round',
           'scans ended',
@@ -197,6 +199,7 @@ function summarize({ rowCount, idle, busy }: Figures): BenchmarkResult {
             ...(['p50Micros', 'p99Micros', 'p999Micros'] as const).map((key) =>
               formatRatio(median(busy, key) / median(idle, key)),
             ),
+            '',
             '',
             '',
             '',

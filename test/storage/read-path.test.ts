@@ -114,6 +114,7 @@ describe('read path of a store that does not fit in memory', () => {
     let micros = 0;
     return new TestShard(path, {
       cacheBytes,
+      compaction: { levelZeroBytesMax: 512 * 1024 },
       timerMicros: () => {
         micros += 100;
         return micros;
@@ -121,7 +122,7 @@ describe('read path of a store that does not fit in memory', () => {
     }).open();
   }
 
-  test('rows are found by waiting, whatever is written, deleted and flushed meanwhile', async () => {
+  test('rows are found by waiting, whatever is written, deleted, flushed and compacted meanwhile', async () => {
     console.log(`seed ${SEED}`);
     const random = new SeededRandom(SEED);
     const directory = temporaryDirectory();
@@ -150,10 +151,12 @@ describe('read path of a store that does not fit in memory', () => {
       while (isReading) {
         await write();
         if (random.chance(0.2)) await shard.store.flush();
+        if (random.chance(0.3)) await shard.store.compact();
       }
     })();
     const reader = async (): Promise<void> => {
-      for (let round = 0; round < 40; round++) {
+      for (let round = 0; round < 40 || shard.store.status().sweeps < 3; round++) {
+        await new Promise((resolve) => setImmediate(resolve));
         const keys = Array.from({ length: 1 + random.below(80) }, () => `key-${random.below(620)}`);
         const oldest = keys.map((key) => histories.get(key)!.acknowledged - 1);
         const found = await shard.getCold(1, keys);
