@@ -4,7 +4,8 @@
  * I1  Each record is applied by `applyRecord`: the newest wins, and of two copies the one read later. Level 0 is read before level 1,
  *     and each in rising order, so a version that compaction has moved ends at its new place.
  * I2  Records of level-0 blocks that a sweep has consumed are left out: what it kept of them is in blocks that it wrote.
- * I3  A block that fails its checksum is noted as damage, with the units that the directory or its key say it held; the rest is read.
+ * I3  A block that fails its checksum is noted as damage, with the units that the directory or its key say it held; the rest is read. So is a level-0
+ *     block that the directory lists and that is not there.
  * I4  Reading pauses between stretches, so that a supervisor's messages get through.
  *
  * All blocks are read in the order of their keys. Those newer than a checkpoint lie strewn over the file: they are prefetched, one
@@ -70,6 +71,9 @@ export class BlockReplay {
   private scratch: Arena = arenaOf(new Uint8Array(SCRATCH_BYTES));
   private doneBytes = 0;
   private totalBytes = 0;
+  /** Of a walk over all blocks: the sequences it should meet, and the next of them. */
+  private listed: Uint32Array = new Uint32Array(0);
+  private nextListed = 0;
 
   constructor(options: BlockReplayOptions) {
     this.options = options;
@@ -78,7 +82,10 @@ export class BlockReplay {
 
   async applyAll(): Promise<void> {
     this.totalBytes = this.options.store.sizeBytes();
+    this.listed = this.listedSequences();
+    this.nextListed = 0;
     await this.applyRange(LEVEL_ZERO_KEY_HI, LEVEL_ZERO_KEY_HI + 1);
+    this.noteMissing(KEY_HI_END);
     await this.applyRange(LEVEL_ONE_KEY_HI_FIRST, KEY_HI_END);
   }
 
@@ -181,6 +188,7 @@ export class BlockReplay {
     const arena = this.scratch;
     arena.bytes.set(bytes, 0);
     this.doneBytes += bytes.length;
+    if (keyHi === LEVEL_ZERO_KEY_HI) this.noteMissing(keyLo);
     const fault = blockFault(arena, 0, bytes.length);
     if (fault !== undefined) this.note(keyHi, keyLo, fault);
     else {
@@ -212,6 +220,28 @@ export class BlockReplay {
       if (where === WHERE_LEVEL_ONE) units?.addFound(group, localPartition, arena.view, at);
       applyRecord(index, localPartition, arena, at, where, keyLo, at, units);
       this.versions += 1;
+    }
+  }
+
+  /** All that the directory lists, ascending. */
+  private listedSequences(): Uint32Array {
+    const sequences: Uint32Array[] = [];
+    for (const run of this.options.directory.runs()) for (const value of run) sequences.push(value.sequences);
+    const listed = new Uint32Array(sequences.reduce((sum, some) => sum + some.length, 0));
+    let at = 0;
+    for (const some of sequences) {
+      listed.set(some, at);
+      at += some.length;
+    }
+    return listed.sort();
+  }
+
+  /** Notes the listed blocks that a walk in key order has passed without meeting them: damage in LMDB's tree can hide some. */
+  private noteMissing(metSequence: number): void {
+    for (; this.nextListed < this.listed.length; this.nextListed++) {
+      const sequence = this.listed[this.nextListed] as number;
+      if (sequence > metSequence) return;
+      if (sequence < metSequence) this.note(LEVEL_ZERO_KEY_HI, sequence, 'it is missing');
     }
   }
 
