@@ -11,6 +11,8 @@
  * I3  A recycled file keeps its old name while it waits: a crash leaves nothing half done, since all its frames lie
  *     below the checkpoint.
  *
+ * I4  A preparation that fails for another reason than a full device is the last: `failure` keeps it, for the journal to stop.
+ *
  * When a segment is needed, and which files may be recycled, is the journal's business.
  */
 import { strict as assert } from 'node:assert';
@@ -30,6 +32,12 @@ export interface ReadySegment {
   readonly file: DiskFile;
 }
 
+/** A full device is no failure: room may be made. */
+export function isDeviceFull(error: Error): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
 export type SegmentTaker = (error: Error | null, segment: ReadySegment | null) => void;
 
 export interface SupplyOptions {
@@ -42,8 +50,10 @@ export interface SupplyOptions {
 }
 
 export class SegmentSupply {
-  /** Why the last preparation failed; null once one has succeeded. */
+  /** The device had no room for the last preparation; null once one has succeeded. */
   error: Error | null = null;
+  /** Another error of a preparation: the device is not to be trusted, and nothing is prepared any more. */
+  failure: Error | null = null;
   private readonly options: SupplyOptions;
   private readonly spares: string[] = [];
   private nextSequence: number;
@@ -58,17 +68,17 @@ export class SegmentSupply {
 
   /** Starts making the next segment, unless one is ready or under way. Renames a file and syncs its directory first. */
   prepare(): void {
-    if (this.ready !== null || this.preparation !== null) return;
+    if (this.ready !== null || this.preparation !== null || this.failure !== null) return;
     this.preparation = this.makeReady();
   }
 
   /** Hands over the ready segment, at once or when its preparation ends. One taker at a time. */
   take(taker: SegmentTaker): void {
     assert(this.taker === null, 'one segment is taken at a time');
-    const { ready } = this;
-    if (ready !== null) {
+    const { ready, failure } = this;
+    if (ready !== null || failure !== null) {
       this.ready = null;
-      taker(null, ready);
+      taker(failure, ready);
       return;
     }
     this.taker = taker;
@@ -99,7 +109,8 @@ export class SegmentSupply {
     this.options.disk.syncDirectory(this.options.directory);
     this.prepare();
     if (this.preparation !== null) await this.preparation;
-    if (this.error !== null) throw this.error;
+    const error = this.failure ?? this.error;
+    if (error !== null) throw error;
   }
 
   /** The segment that is ready, or null. */
@@ -125,7 +136,8 @@ export class SegmentSupply {
       error = caught as Error;
     }
     this.preparation = null;
-    this.error = error;
+    this.error = error !== null && isDeviceFull(error) ? error : null;
+    if (error !== null && this.error === null) this.failure = error;
     const { taker } = this;
     this.taker = null;
     if (taker !== null) taker(error, segment);

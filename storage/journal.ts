@@ -30,7 +30,7 @@ import {
   type SegmentFile,
   UNFINISHED_SEGMENT_NAME,
 } from './journal-segment.ts';
-import { type ReadySegment, SegmentSupply } from './journal-supply.ts';
+import { isDeviceFull, type ReadySegment, SegmentSupply } from './journal-supply.ts';
 import {
   JOURNAL_FRAME_BYTES_MAX,
   JOURNAL_FRAME_HEADER_BYTES,
@@ -192,6 +192,7 @@ class SegmentedJournal implements Journal {
     const frameBytes = JOURNAL_FRAME_HEADER_BYTES + bodyBytes;
     assert(frameBytes <= frameBytesMax(this.segmentBytes), 'frame too large');
     this.isCommitting = true;
+    this.failure ??= this.supply.failure;
     if (this.failure !== null) {
       const { failure } = this;
       queueMicrotask(() => this.finish(failure, done));
@@ -299,8 +300,7 @@ class SegmentedJournal implements Journal {
 
   /** A full device refuses this commit and lets a later one try again; anything else stops the journal. */
   private refusal(error: Error | null): Error {
-    const code = (error as { code?: unknown } | null)?.code;
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
+    if (error !== null && isDeviceFull(error)) {
       return new StorageError('STORAGE_FULL', 'the device has no room for a new journal segment', {
         cause: error,
       });

@@ -19,6 +19,7 @@ import { IdempotencyWindows } from './idempotency-windows.ts';
 import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
 import type { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
+import { isDeviceFull } from './journal-supply.ts';
 import type { LevelZeroDirectory } from './level-zero-directory.ts';
 import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT } from './limits.ts';
 import { PartitionClock } from './partition-clock.ts';
@@ -126,7 +127,7 @@ export async function openShardParts(options: ShardStoreOptions): Promise<ShardP
     };
   } catch (error) {
     await recovery.store.close();
-    throw isDeviceFull(error)
+    throw error instanceof Error && isDeviceFull(error)
       ? new StorageError('STORAGE_FULL', `no room to open the journal`, { cause: error })
       : error;
   }
@@ -170,8 +171,4 @@ function openGuard(options: ShardStoreOptions): SpaceGuard {
   const journalSegmentBytes = options.journalSegmentBytes ?? JOURNAL_SEGMENT_BYTES;
   const reserveBytes = spaceReserveBytes(writeBufferBytes, journalSegmentBytes, shardCount);
   return new SpaceGuard({ disk, directory, clock, delay, reserveBytes });
-}
-
-function isDeviceFull(error: unknown): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOSPC';
 }

@@ -20,6 +20,10 @@ function supplyOn(disk: SimulatedDisk): SegmentSupply {
   });
 }
 
+function full(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ENOSPC' });
+}
+
 function take(supply: SegmentSupply): Promise<ReadySegment> {
   return new Promise((resolve, reject) => {
     supply.take((error, segment) => (segment === null ? reject(error) : resolve(segment)));
@@ -76,18 +80,32 @@ test('a file of another size is no spare', async () => {
   assert.deepEqual([...disk.files.keys()], [segmentPath(5)]);
 });
 
-test('a failed preparation is said, leaves no file, and is tried again under a new sequence', async () => {
+test('a preparation that finds no room is said, leaves no file, and is tried again under a new sequence', async () => {
   const disk = new SimulatedDisk();
   const supply = supplyOn(disk);
-  disk.createErrors.push(new Error('no room'));
+  disk.createErrors.push(full('no room'));
   await assert.rejects(take(supply), /no room/);
   assert.match(String(supply.error), /no room/);
-  disk.writeErrors.push(new Error('no header'));
-  await assert.rejects(take(supply), /no header/);
+  disk.writeErrors.push(full('no room for the header'));
+  await assert.rejects(take(supply), /no room for the header/);
   assert.equal(disk.files.size, 0);
   assert.equal(disk.openHandles, 0);
   assert.equal((await take(supply)).sequence, 7);
   assert.equal(supply.error, null);
+});
+
+test('after any other error nothing is prepared again', async () => {
+  const disk = new SimulatedDisk();
+  const supply = supplyOn(disk);
+  disk.writeErrors.push(new Error('EIO'));
+  supply.prepare();
+  await settle();
+  assert.match(String(supply.failure), /EIO/);
+  assert.equal(supply.error, null, 'it is not that there is no room');
+  await assert.rejects(take(supply), /EIO/);
+  supply.prepare();
+  await settle();
+  assert.equal(disk.files.size, 0);
 });
 
 test('closing waits for the preparation and closes its file', async () => {
