@@ -146,6 +146,8 @@ export class ShardLives {
       } else if (line === 'closed') saidClosed = true;
       else if (line === 'fault') {
         hadFault = true;
+        // What was planned for a life without a fault would end this one too soon.
+        for (const wait of waits.splice(0)) clearTimeout(wait);
         options.onFault?.(child, later);
       } else {
         const heard = this.#hear(line, inFlight, options.name);
