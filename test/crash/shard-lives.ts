@@ -80,11 +80,17 @@ export interface LifeOptions {
   /** So many writes have been acknowledged in this life: called for each. */
   readonly onDone?: (count: number, child: ChildProcess, later: Later) => void;
   /** A fault was injected: at most once in a life. */
-  readonly onFault?: (child: ChildProcess, later: Later) => void;
+  readonly onFault?: (child: ChildProcess, later: Later, fault: InjectedFault) => void;
 }
 
 /** Runs something so many milliseconds later, unless the life has ended by then. */
 export type Later = (ms: number, run: () => void) => void;
+
+/** Where the shim of test/faults/ struck; offset 0 for a sync. */
+export interface InjectedFault {
+  readonly offset: number;
+  readonly path: string;
+}
 
 export interface LifeEnd {
   readonly status: number | null;
@@ -92,8 +98,8 @@ export interface LifeEnd {
   readonly errors: string;
   readonly wasReady: boolean;
   readonly saidClosed: boolean;
-  /** A fault was injected (test/faults/), and so many rows were acknowledged that were sent after it. */
-  readonly hadFault: boolean;
+  /** Where a fault was injected (test/faults/), and how many rows were acknowledged that were sent after it. */
+  readonly fault: InjectedFault | undefined;
   readonly rowsAfterFault: number;
 }
 
@@ -136,7 +142,7 @@ export class ShardLives {
     const sentAfterFault = new Set<string>();
     let wasReady = false;
     let saidClosed = false;
-    let hadFault = false;
+    let fault: InjectedFault | undefined;
     let rowsAfterFault = 0;
     let writesDone = 0;
     for await (const line of createInterface({ input: child.stdout })) {
@@ -144,14 +150,15 @@ export class ShardLives {
         wasReady = true;
         options.onReady?.(child, later);
       } else if (line === 'closed') saidClosed = true;
-      else if (line === 'fault') {
-        hadFault = true;
+      else if (line.startsWith('fault ')) {
+        const [, offset, path] = line.split(' ') as [string, string, string];
+        fault = { offset: Number(offset), path };
         // What was planned for a life without a fault would end this one too soon.
         for (const wait of waits.splice(0)) clearTimeout(wait);
-        options.onFault?.(child, later);
+        options.onFault?.(child, later, fault);
       } else {
         const heard = this.#hear(line, inFlight, options.name);
-        if (hadFault && line.startsWith('send ')) sentAfterFault.add(heard.name);
+        if (fault !== undefined && line.startsWith('send ')) sentAfterFault.add(heard.name);
         if (heard.rows > 0) options.onDone?.(++writesDone, child, later);
         if (heard.rows > 0 && sentAfterFault.has(heard.name)) rowsAfterFault += heard.rows;
       }
@@ -159,7 +166,7 @@ export class ShardLives {
     const [status, signal] = (await closed) as [number | null, string | null];
     for (const wait of waits) clearTimeout(wait);
     for (const [partition, lsn] of this.#lsnsNow) this.#lsnsBefore.set(partition, lsn);
-    return { status, signal, errors, wasReady, saidClosed, hadFault, rowsAfterFault };
+    return { status, signal, errors, wasReady, saidClosed, fault, rowsAfterFault };
   }
 
   /** Takes one line in: answers the write that it is about, and how many rows it acknowledged. */

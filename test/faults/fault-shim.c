@@ -4,8 +4,8 @@
  * Looks only at files below FAULT_DIRECTORY. Two things, alone or together:
  *
  *   1. FAULT_OPERATION (write, sync) and FAULT_AT = n: the n-th such call on a file whose path contains FAULT_FILES fails with
- *      FAULT_ERROR (an errno). A failing write first writes half of its bytes if FAULT_HALF is set. The word "fault" goes to
- *      standard output as a line of its own at that moment. A write to a file opened with O_DSYNC counts as both.
+ *      FAULT_ERROR (an errno). A failing write first writes half of its bytes if FAULT_HALF is set. A line "fault OFFSET PATH"
+ *      goes to standard output at that moment (offset 0 for a sync). A write to a file opened with O_DSYNC counts as both.
  *   2. FAULT_LOG: a file that receives what a power failure could undo: before each write the bytes that it replaces, in whole
  *      pages, and after each sync a note that what came before is durable. test/faults/power-loss.ts reads it.
  *
@@ -96,10 +96,12 @@ static int is_ours(int fd, char *path) {
 static int is_synchronous(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0; }
 
 /* Counts a call that may fail; true when it is the one. */
-static int strikes(const char *path) {
+static int strikes(const char *path, off_t offset) {
   if (fault_at == 0 || (files && strstr(path, files) == NULL)) return 0;
   if (++calls != fault_at) return 0;
-  real_write(1, "fault\n", 6);
+  char line[PATH_BYTES + 64];
+  int length = snprintf(line, sizeof line, "fault %lld %s\n", (long long)offset, path);
+  real_write(1, line, length);
   return 1;
 }
 
@@ -139,7 +141,7 @@ static ssize_t write_parts(int fd, const struct iovec *parts, int count, off_t o
   off_t at = offset < 0 ? lseek(fd, 0, SEEK_CUR) : offset;
   size_t bytes = 0;
   for (int part = 0; part < count; part++) bytes += parts[part].iov_len;
-  int fails = (fails_writes || (fails_syncs && is_sync)) && strikes(path);
+  int fails = (fails_writes || (fails_syncs && is_sync)) && strikes(path, at);
   uint64_t number = at < 0 ? 0 : note_pages(fd, at, bytes);
   ssize_t written;
   if (!fails) {
@@ -162,7 +164,7 @@ static int sync_file(int fd, int (*real)(int)) {
   if (!is_ours(fd, path)) return real(fd);
   pthread_mutex_lock(&lock);
   int result = -1;
-  if (fails_syncs && strikes(path)) {
+  if (fails_syncs && strikes(path, 0)) {
     errno = fault_errno;
   } else {
     if (sync_micros > 0) usleep(sync_micros);
