@@ -81,6 +81,12 @@ function moving(shard: TestShard): TestShard {
   return shard;
 }
 
+/** Nothing is being committed: a commit under way when somebody takes the last room fails, and ends the shard, as it must. */
+async function settled(shard: TestShard): Promise<void> {
+  await shard.store.flush();
+  await shard.store.compact();
+}
+
 async function untilTaken(load: Load, shard: TestShard): Promise<void> {
   while (await load.write(shard, 1)) await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -114,11 +120,13 @@ test('a map filled by our own writes refuses them and keeps everything', async (
   await fills(context, directory.path, { ...SMALL, mapBytes: 100 * MIB });
 });
 
-test('a device filled by somebody else in the middle of flushes: reads go on, and writes when it has room again', async (context) => {
+test('a device filled by somebody else: flushes wait, reads go on, and writes when it has room again', async (context) => {
   const directory = smallDevice(context, DEVICE_BYTES);
   const shard = moving(await reopened(directory, SMALL));
   const load = new Load();
   assert.ok(!(await load.write(shard, 20)));
+  await settled(shard);
+  assert.ok(!(await load.write(shard, 2)));
   const makeRoom = fillUp(directory);
   assert.equal(nodeDisk.freeBytes(directory), 0);
   assert.ok(await load.write(shard, 100));
@@ -142,6 +150,8 @@ test('a shard on a full device closes, and its journal has what blocks had no ro
   const shard = moving(await reopened(directory, SMALL));
   const load = new Load();
   await load.write(shard, 10);
+  await settled(shard);
+  assert.ok(!(await load.write(shard, 2)));
   const makeRoom = fillUp(directory);
   await shard.store.close();
   assert.deepEqual(shard.fatal, []);
