@@ -128,7 +128,9 @@ function settle(file: UnsyncedFile, page: number, number: number): void {
   if (unsynced.numbers.length === 0) file.delete(page);
 }
 
+/** None when the process was killed before it had made its directory. */
 function filesBelow(directory: string): string[] {
+  if (!existsSync(directory)) return [];
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
