@@ -71,6 +71,11 @@ const COMMANDS: readonly CommandRow[] = [
     address: `./cli/reshard${EXTENSION}`,
   },
   {
+    name: 'erase',
+    description: 'remove every version of a key from all files of a live node, and prove it',
+    address: `./cli/erase${EXTENSION}`,
+  },
+  {
     name: 'bench',
     description: 'measure gets, matrix reads and puts against a node',
     address: `./cli/bench${EXTENSION}`,

@@ -140,10 +140,6 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'server/cli/serve.test.ts',
     why: 'it only configures pino; what a server logs is read there',
   },
-  'server/main.ts': {
-    by: 'server/cli/serve.test.ts',
-    why: 'the program is run as a person runs it',
-  },
   'server/launch.cts': {
     by: 'server/cli/serve.test.ts',
     why: 'the program is run as a person runs it',
@@ -479,10 +475,6 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
   'protocol/requests/erase.ts': {
     by: 'protocol/golden.test.ts',
     why: 'has the bytes of its messages; server/eraser.test.ts sends them',
-  },
-  'server/cli/erase.ts': {
-    by: 'server/eraser.test.ts',
-    why: 'a few lines over the client call that is tested there',
   },
   'server/erase-proof.ts': {
     by: 'server/eraser.test.ts',
