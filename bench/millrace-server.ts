@@ -31,8 +31,9 @@ export async function startMillrace(
   shards = 1,
   flags: readonly string[] = [],
   env: Record<string, string> = {},
+  onPort = 0,
 ): Promise<MillraceServer> {
-  const port = await freePorts(2 * shards);
+  const port = onPort === 0 ? await freePorts(2 * shards) : onPort;
   const startedMs = performance.now();
   const args = [
     ...[PROGRAM, 'serve', '--data', directory, '--port', String(port), '--shards', String(shards)],

@@ -1,8 +1,8 @@
 /** What a soak says when it has ended: its outcome, what was done, and memory and disk over time. Markdown. */
 import { describeMachine } from './machine.ts';
-import type { SoakNode } from './soak-node.ts';
+import type { CompactionFigures, SoakNode } from './soak-node.ts';
 
-export interface SoakSample {
+export interface SoakSample extends CompactionFigures {
   /** Since the start. */
   readonly seconds: number;
   /** Of the node's process, without pages of mapped files. */
@@ -43,7 +43,7 @@ export function soakReport(outcome: SoakOutcome): string {
     `**${verdict}** in ${minutes} minutes, seed ${seed}, ${machine.date}: \`npm run soak -- --minutes ${minutes} --seed ${seed}\``,
     '',
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, kernel ${machine.kernel}, Node ${machine.node}, Millrace ${machine.millrace}, ` +
-      `${node.shards} shards at nice 10.`,
+      `${node.shards} shards.`,
     '',
   ];
   if (failure !== undefined)
@@ -52,12 +52,19 @@ export function soakReport(outcome: SoakOutcome): string {
   const done = { ...counts, 'kill -9': node.kills, 'clean restarts': node.cleanRestarts, mismatches };
   for (const [what, count] of Object.entries(done))
     lines.push(`| ${what} | ${count.toLocaleString('en-US')} |`);
+  const end = samples.at(-1);
+  if (end !== undefined) {
+    // As of samples every ten seconds: a kill takes with it what was compacted since the last one.
+    lines.push(`| sweeps | ${end.sweeps.toLocaleString('en-US')} |`);
+    lines.push(`| units rewritten, at least | ${end.unitsRewritten.toLocaleString('en-US')} |`);
+    lines.push(`| MiB written by compaction, at least | ${mib(end.compactedBytes).replace(' MiB', '')} |`);
+  }
   lines.push(`| slowest start, ms | ${Math.round(node.slowestStartMs).toLocaleString('en-US')} |`, '');
   for (const fault of faults) lines.push(`- ${fault}`);
   if (faults.length > 0) lines.push('');
   lines.push(
-    '| at | memory | disk | memory of the soak | rows written a second |',
-    '|---:|---:|---:|---:|---:|',
+    '| at | memory | disk | level 0 | level 1 | sweeps | units rewritten | memory of the soak | rows written a second |',
+    '|---:|---:|---:|---:|---:|---:|---:|---:|---:|',
   );
   const step = Math.max(1, Math.ceil(samples.length / ROWS_MAX));
   for (let first = 0; first < samples.length; first += step) {
@@ -67,7 +74,8 @@ export function soakReport(outcome: SoakOutcome): string {
     const rows = part.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
     lines.push(
       `| ${Math.floor(last.seconds / 60)}:${String(last.seconds % 60).padStart(2, '0')} | ${mib(last.memoryBytes)} | ` +
-        `${mib(last.diskBytes)} | ${mib(last.ownMemoryBytes)} | ${Math.round(rows / Math.max(1, last.seconds - since)).toLocaleString('en-US')} |`,
+        `${mib(last.diskBytes)} | ${mib(last.levelZeroBytes)} | ${mib(last.levelOneBytes)} | ` +
+        `${last.sweeps.toLocaleString('en-US')} | ${last.unitsRewritten.toLocaleString('en-US')} | ${mib(last.ownMemoryBytes)} | ${Math.round(rows / Math.max(1, last.seconds - since)).toLocaleString('en-US')} |`,
     );
   }
   return `${lines.join('\n')}\n`;

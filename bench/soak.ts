@@ -1,49 +1,80 @@
 /**
- * A soak: one real node under mixed load for as long as told, with kills, restarts and backups, and every answer checked.
+ * A soak: one real node under mixed load for as long as told, with sweeps, kills, restarts, erasures and backups all the while, and
+ * every answer checked.
  *
  *   npm run soak -- --minutes 30 [--seed S] [--report FILE]
  *
- * Writers put, overwrite, patch and delete rows of their own and look up rows of all; a scanner reads whole groups; the node is killed
- * or restarted every 45 s, after which every row of every group is read; backups are taken in chains of three, and each chain's
- * last is restored for another shard count and compared. What a row may be is told by soak-model.ts.
+ *   writers    put, overwrite, patch, delete and add late events to rows of their own; look up rows of all, also as matrices
+ *   counters   merge, and put on conditions, exactly once across kills (soak-counters.ts)
+ *   scanner    whole groups, the latest rows and those of past moments (soak-past.ts)
+ *   eraser     `millrace erase` of single rows, some of them cut off by a kill; then no file may hold the row
+ *   killer     kills or restarts the node every 45 s, after which every row of every group is read
+ *   backups    chains of three, each one's last restored for another shard count and compared, past and present
  *
- * Exits 0 when nothing was wrong, else 1. The seed fixes what is asked for, not when: processes and the clock go their own way.
+ * What a row may be is told by soak-model.ts. Exits 0 when nothing was wrong, else 1. The seed fixes what is asked for, not when:
+ * processes and the clock go their own way.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { type Group, type Millrace, MillraceError } from '../client/index.ts';
+import { type Group, type Millrace, MillraceError, type WriteResult } from '../client/index.ts';
 import { SeededChoice } from './soak-choice.ts';
-import { DELETED, PUT, SOAK_FEATURES, SoakModel, type SoakRow, soakRow, valueFault } from './soak-model.ts';
+import { type SharedSums, SoakCounters } from './soak-counters.ts';
+import { DELETED, ERASED, LATE, PUT, SoakModel, type SoakMoment } from './soak-model.ts';
 import { millrace, SoakNode } from './soak-node.ts';
+import { type SoakGroup, SoakPast } from './soak-past.ts';
 import { type SoakSample, soakReport } from './soak-report.ts';
+import { SOAK_FEATURES, type SoakRow, soakMark, soakRow, valueFault } from './soak-rows.ts';
+import { scanVersions } from './soak-scan.ts';
 
-const GROUPS = [
-  { name: 'forever', retentionSeconds: 0 },
-  { name: 'minute', retentionSeconds: 60 },
-  { name: 'hour', retentionSeconds: 3600 },
-] as const;
 const ROWS = 20_000;
+const GROUPS: readonly SoakGroup[] = [
+  { number: 0, name: 'forever', retentionSeconds: 0, model: new SoakModel(ROWS) },
+  { number: 1, name: 'minute', retentionSeconds: 60, model: new SoakModel(ROWS) },
+  { number: 2, name: 'hour', retentionSeconds: 3600, model: new SoakModel(ROWS) },
+];
 const WRITERS = 4;
 const BATCH_ROWS_MAX = 200;
 const LOOKUP_ROWS = 200;
 const PAUSE_MS = 20;
 const RESTART_EVERY_MS = 45_000;
-const BACKUP_EVERY_MS = 100_000;
-const SCAN_EVERY_MS = 12_000;
+const BACKUP_EVERY_MS = 60_000;
+const ERASE_EVERY_MS = 20_000;
+/** An erasure that a kill is to meet begins so long before it, at most. */
+const ERASE_BEFORE_KILL_MS = 2_000;
+const SCAN_EVERY_MS = 6_000;
 const SAMPLE_EVERY_MS = 10_000;
 const CHAIN_LENGTH = 3;
 const FAULTS_SHOWN_MAX = 20;
+/** How far back a late event lies, at most. */
+const LATE_MICROS_MAX = 20_000_000;
+
+/** Whether a put of each kind was taken as what it is. */
+const EXPECTED: Readonly<Record<string, keyof WriteResult>> = {
+  put: 'applied',
+  patch: 'applied',
+  delete: 'applied',
+  late: 'superseded',
+  backfill: 'history',
+};
+type Writing = 'put' | 'patch' | 'delete' | 'late' | 'backfill';
+
+/** What is known of all groups at a moment. */
+interface Known {
+  readonly micros: number;
+  readonly groups: readonly SoakMoment[];
+  readonly sums: SharedSums;
+}
 
 class Soak {
   readonly counts: Record<string, number> = {};
   readonly faults: string[] = [];
   readonly samples: SoakSample[] = [];
   readonly node: SoakNode;
-  private readonly models = GROUPS.map(() => new SoakModel(ROWS));
-  private readonly eventTimes = GROUPS.map(() => new Float64Array(ROWS));
+  private readonly counters: SoakCounters;
+  private readonly past: SoakPast;
   private readonly root: string;
   private readonly choice: SeededChoice;
   private readonly startedMs: number = performance.now();
@@ -51,8 +82,7 @@ class Soak {
   /** Held while the node is down or every row is read: who uses the node waits for it. */
   private gate: Promise<void> = Promise.resolve();
   private busy = 0;
-  private hasPatch = true;
-  private hasScans = true;
+  private erasing: Promise<void> | undefined;
   private sampledWrites = 0;
 
   constructor(root: string, minutes: number, seed: number) {
@@ -60,6 +90,10 @@ class Soak {
     this.endMs = performance.now() + minutes * 60_000;
     this.choice = new SeededChoice(seed);
     this.node = new SoakNode(join(root, 'data'), 2);
+    const fault = (text: string): void => this.fault(text);
+    const count = (what: string, by: number): void => this.count(what, by);
+    this.counters = new SoakCounters(this.choice, fault, count);
+    this.past = new SoakPast(ROWS, this.choice, fault, count);
   }
 
   async run(): Promise<void> {
@@ -72,10 +106,15 @@ class Soak {
         retentionSeconds,
       });
     }
+    const counters = await this.counters.begin('127.0.0.1', this.node.port);
     const writers = Array.from({ length: WRITERS }, (_, writer) => this.write(writer));
-    await Promise.all([...writers, this.scan(), this.restart(), this.backUp(), this.sample()]);
-    await this.closed(() => this.verifyAll(this.node.client, this.bounds(), 'at the end'));
-    this.takeSample();
+    const counting = counters.steps.map((step) => this.countUp(step));
+    const others = [this.scan(), this.erase(), this.restart(), this.backUp(), this.sample()];
+    await Promise.all([...writers, ...counting, ...others]);
+    await this.erasing;
+    await this.closed(() => this.verifyAll(this.node.client, this.known(), this.known(), 'at the end'));
+    await this.takeSample();
+    await counters.close();
     await this.node.stop();
   }
 
@@ -104,7 +143,7 @@ class Soak {
       await run(this.node.client);
       return true;
     } catch (error) {
-      if (!isInterruption(error)) this.fault(`an operation failed: ${String(error)}`);
+      if (!isInterruption(error)) this.fault(`an operation failed: ${textOf(error)}`);
       this.count('interrupted operations', 1);
       await delay(50);
       return false;
@@ -134,166 +173,254 @@ class Soak {
 
   private async write(writer: number): Promise<void> {
     while (!this.isOver) {
-      const at = this.choice.below(GROUPS.length);
+      const group = this.drawGroup();
       const draw = this.choice.below(100);
-      if (draw < 45) await this.writeRows(at, writer, 'put');
-      else if (draw < 53) await this.writeRows(at, writer, 'delete');
-      else if (draw < 60) await this.writeRows(at, writer, this.hasPatch ? 'patch' : 'put');
-      else if (draw < 90) await this.lookUp(at);
-      else await this.readMatrix(at);
+      if (draw < 42) await this.writeRows(group, writer, 'put');
+      else if (draw < 50) await this.writeRows(group, writer, 'delete');
+      else if (draw < 57) await this.writeRows(group, writer, 'patch');
+      else if (draw < 61) await this.writeRows(group, writer, 'late');
+      else if (draw < 65) await this.writeRows(group, writer, 'backfill');
+      else if (draw < 90) await this.lookUp(group);
+      else await this.readMatrix(group);
       await delay(PAUSE_MS);
     }
   }
 
-  private async writeRows(at: number, writer: number, how: 'put' | 'patch' | 'delete'): Promise<void> {
-    const model = this.models[at]!;
+  private drawGroup(): SoakGroup {
+    return GROUPS[this.choice.below(GROUPS.length)]!;
+  }
+
+  private async writeRows(group: SoakGroup, writer: number, how: Writing): Promise<void> {
+    const { model } = group;
+    const isLate = how === 'late' || how === 'backfill';
     const count = 1 + this.choice.below(how === 'delete' ? 20 : BATCH_ROWS_MAX);
-    const ids = new Set<number>();
-    while (ids.size < count) ids.add(this.choice.below(ROWS / WRITERS) * WRITERS + writer);
-    const chosen = [...ids];
-    let numbers: number[] = [];
+    const drawn = new Set<number>();
+    while (drawn.size < count) drawn.add(this.choice.below(ROWS / WRITERS) * WRITERS + writer);
     await this.use(async (client) => {
-      const group = GROUPS[at]!.name;
-      const eventTime = this.nextEventTime(at, chosen);
-      numbers = chosen.map((id) => model.begin(id, how === 'delete' ? DELETED : PUT));
-      if (how === 'delete') {
-        await client.delete(group, chosen.map(BigInt), { eventTime });
-      } else {
-        const rows = chosen.map((id, index) => ({
-          ...soakRow(at, id, numbers[index]!),
-          event_time: eventTime,
-        }));
-        if (how === 'put') await client.put(group, rows);
-        else await this.patch(client, group, rows);
+      const ids = [...drawn].filter(
+        (id) => !model.isErasing(id) && (!isLate || model.newestEventTime(id) > 0),
+      );
+      // A refusal of a call's only row is thrown: two rows at least, whose results are told.
+      if (ids.length < 2) return;
+      const times = this.eventTimes(model, ids, isLate);
+      const kind = how === 'delete' ? DELETED : isLate ? LATE : PUT;
+      const numbers = ids.map((id, at) => model.begin(id, kind, times[at]!));
+      const rows = ids.map((id, at) => ({
+        ...soakRow(group.number, id, numbers[at]!),
+        event_time: times[at]!,
+      }));
+      let result: WriteResult;
+      try {
+        result = await this.send(client, group.name, how, rows);
+      } catch (error) {
+        for (const [at, id] of ids.entries()) model.lose(id, numbers[at]!);
+        throw error;
       }
-      for (const [index, id] of chosen.entries()) model.acknowledge(id, numbers[index]!);
-      this.count(`rows written by ${how}`, count);
+      const done = result[EXPECTED[how]!];
+      if (done !== ids.length)
+        this.fault(
+          `a ${how} of ${ids.length} rows: ${done} were ${EXPECTED[how]}, ${result.refused} refused ${result.refusals[0]?.code ?? ''}`,
+        );
+      for (const [at, id] of ids.entries()) model.acknowledge(id, numbers[at]!);
+      this.count(`rows written by ${how}`, ids.length);
     });
   }
 
-  private async patch(client: Millrace, group: string, rows: readonly object[]): Promise<void> {
-    try {
-      await client.patch(group, rows as never);
-    } catch (error) {
-      if (!(error instanceof MillraceError) || error.code !== 'UNKNOWN_OPERATION') throw error;
-      this.hasPatch = false;
-      await client.put(group, rows as never);
+  /** Puts and deletions: one time for all, later than every version there is; late ones: before the newest. */
+  private eventTimes(model: SoakModel, ids: readonly number[], isLate: boolean): number[] {
+    if (isLate) return ids.map((id) => model.newestEventTime(id) - 1 - this.choice.below(LATE_MICROS_MAX));
+    const nowMicros = Date.now() * 1000;
+    const time = Math.max(...ids.map((id) => model.nextEventTime(id, nowMicros)));
+    return ids.map(() => time);
+  }
+
+  private send(
+    client: Millrace,
+    group: string,
+    how: Writing,
+    rows: readonly (SoakRow & { event_time: number })[],
+  ): Promise<WriteResult> {
+    if (how === 'delete') {
+      const eventTime = rows[0]!.event_time;
+      return client.delete(
+        group,
+        rows.map(({ id }) => id),
+        { eventTime },
+      );
     }
+    if (how === 'patch') return client.patch(group, rows as never);
+    return client.put(group, rows as never, { backfill: how === 'backfill' });
   }
 
-  /** Later than that of any earlier version of these rows. */
-  private nextEventTime(at: number, ids: readonly number[]): number {
-    const times = this.eventTimes[at]!;
-    const time = Math.max(Date.now() * 1000, ...ids.map((id) => times[id]! + 1));
-    for (const id of ids) times[id] = time;
-    return time;
-  }
-
-  private async lookUp(at: number): Promise<void> {
-    const model = this.models[at]!;
+  private async lookUp(group: SoakGroup): Promise<void> {
     const ids = Array.from({ length: LOOKUP_ROWS }, () => this.choice.below(ROWS));
     await this.use(async (client) => {
-      const from = ids.map((id) => model.acknowledged[id]!);
-      const rows = await client.getMany(GROUPS[at]!.name, ids.map(BigInt));
-      for (const [index, id] of ids.entries()) {
-        this.check(at, id, rows[index] as SoakRow | null, from[index]!, model.sent[id]!, 'a lookup');
+      const from = ids.map((id) => group.model.newest[id]!);
+      const rows = (await client.getMany(group.name, ids.map(BigInt))) as (SoakRow | null)[];
+      for (const [at, id] of ids.entries()) {
+        this.check(group, id, rows[at]!, from[at]!, group.model.sent[id]!, 'a lookup');
       }
       this.count('rows looked up', ids.length);
     });
   }
 
-  private check(at: number, id: number, row: SoakRow | null, from: number, to: number, where: string): void {
-    const version = row === null ? 0 : Number(row.version);
+  private check(
+    { number, name, model }: SoakGroup,
+    id: number,
+    row: SoakRow | null,
+    from: number,
+    to: number,
+    where: string,
+  ): void {
     const wrong =
-      this.models[at]!.fault(id, version, from, to) ?? (row === null ? undefined : valueFault(at, id, row));
-    if (wrong !== undefined) this.fault(`${where} of ${GROUPS[at]!.name}: ${wrong}`);
+      model.fault(id, row === null ? 0 : Number(row.version), from, to) ??
+      (row === null ? undefined : valueFault(number, id, row));
+    if (wrong !== undefined) this.fault(`${where} of ${name}: ${wrong}`);
   }
 
-  private async readMatrix(at: number): Promise<void> {
+  private async readMatrix({ number, name, model }: SoakGroup): Promise<void> {
     const ids = Array.from({ length: LOOKUP_ROWS }, () => this.choice.below(ROWS));
     await this.use(async (client) => {
-      const features = ['score', 'vector'];
-      const matrix = await client.getMatrix(GROUPS[at]!.name, ids.map(BigInt), {
-        features,
+      const from = ids.map((id) => model.newest[id]!);
+      const matrix = await client.getMatrix(name, ids.map(BigInt), {
+        features: ['score', 'vector'],
         dtype: 'float64',
       });
       const columns = matrix.data.length / ids.length;
-      for (const [index, id] of ids.entries()) {
-        const score = matrix.data[index * columns]!;
-        if (Number.isNaN(score)) continue;
-        const expected = soakRow(at, id, score - id * 1000).vector[0];
-        if (matrix.data[index * columns + 1] !== expected) this.fault(`a matrix: row ${id} mixes versions`);
+      for (const [at, id] of ids.entries()) {
+        const score = matrix.data[at * columns]!;
+        const version = Number.isNaN(score) ? 0 : score - id * 1000;
+        const wrong = model.fault(id, version, from[at]!, model.sent[id]!);
+        if (wrong !== undefined) this.fault(`a matrix of ${name}: ${wrong}`);
+        const { vector } = soakRow(number, id, version);
+        const isWhole = vector.every((value, item) => matrix.data[at * columns + 1 + item] === value);
+        if (version !== 0 && !isWhole) this.fault(`a matrix of ${name}: row ${id} mixes versions`);
       }
       this.count('rows read as a matrix', ids.length);
     });
   }
 
-  private async scan(): Promise<void> {
+  private async countUp(step: () => Promise<void>): Promise<void> {
     while (!this.isOver) {
-      await delay(SCAN_EVERY_MS);
-      if (this.hasScans) await this.use((client) => this.scanGroup(client, this.choice.below(GROUPS.length)));
+      // Its clients outlive a kill: whatever it fails with is wrong.
+      await this.use(() => step().catch((error: unknown) => this.fault(`a counter: ${textOf(error)}`)));
+      await delay(PAUSE_MS);
     }
   }
 
-  private async scanGroup(client: Millrace, at: number): Promise<void> {
-    const model = this.models[at]!;
-    const from = model.acknowledged.slice();
-    const found = new Uint8Array(ROWS);
-    for await (const batch of client.scan(GROUPS[at]!.name)) {
-      const column = (name: string): { get(index: number): unknown } => batch.getChild(name)!;
-      for (let index = 0; index < batch.numRows; index++) {
-        const id = Number(column('id').get(index));
-        if (found[id] === 1) this.fault(`a scan of ${GROUPS[at]!.name}: row ${id} comes twice`);
-        found[id] = 1;
-        const row = {
-          id: BigInt(id),
-          version: column('version').get(index) as bigint,
-          score: column('score').get(index) as number,
-          vector: (column('vector').get(index) as { toArray(): Float32Array }).toArray(),
-          text: column('text').get(index) as string,
-        };
-        this.check(at, id, row, from[id]!, model.sent[id]!, 'a scan');
-        this.count('rows scanned', 1);
-      }
+  private async scan(): Promise<void> {
+    for (let round = 0; !this.isOver; round++) {
+      await delay(SCAN_EVERY_MS);
+      const group = this.drawGroup();
+      const kept = this.past.draw();
+      if (round % 3 === 0) await this.use((client) => this.scanLatest(client, group));
+      else if (round % 3 === 1 || kept === undefined)
+        await this.use((client) => this.past.read(client, group));
+      else await this.use((client) => this.past.repeat(client, kept, kept.group.model.moment(), 'later'));
     }
+  }
+
+  private async scanLatest(client: Millrace, group: SoakGroup): Promise<void> {
+    const { model, name } = group;
+    const from = model.newest.slice();
+    const say = (text: string): void => this.fault(`a scan of ${name}: ${text}`);
+    const found = await scanVersions(client, group, ROWS, {}, say);
     for (let id = 0; id < ROWS; id++) {
-      if (found[id] === 0) this.check(at, id, null, from[id]!, model.sent[id]!, 'a scan');
+      const wrong = model.fault(id, found[id]!, from[id]!, model.sent[id]!);
+      if (wrong !== undefined) say(wrong);
     }
-    this.count('scans', 1);
+    this.count('scans of the latest rows', 1);
+  }
+
+  private async erase(): Promise<void> {
+    while (!this.isOver) {
+      await delay(ERASE_EVERY_MS);
+      if (!this.isOver) await this.eraseOne();
+    }
+  }
+
+  /** One erasure at a time; answers when it is done. */
+  private eraseOne(): Promise<void> {
+    this.erasing ??= this.eraseRow(this.drawGroup()).finally(() => {
+      this.erasing = undefined;
+    });
+    return this.erasing;
+  }
+
+  /** Erases a row that nobody writes now; asks until the node says that it is done. Then no file may hold its text. */
+  private async eraseRow({ number, name, model }: SoakGroup): Promise<void> {
+    let row = this.choice.below(ROWS);
+    while (!model.isQuiet(row) || model.newestEventTime(row) === 0) row = this.choice.below(ROWS);
+    const erasure = model.begin(row, ERASED, 0);
+    for (let isDone = false; !isDone; ) {
+      await this.gate;
+      isDone = await millrace(
+        'erase',
+        '--group',
+        name,
+        '--key',
+        String(row),
+        '--connect',
+        this.node.address,
+      ).then(
+        () => true,
+        (error: unknown) => {
+          const text = textOf(error);
+          this.count(/OVERLOADED/.test(text) ? 'erasures asked for again' : 'interrupted erasures', 1);
+          if (!/OVERLOADED|CONNECT|SHUTTING_DOWN|TIMEOUT/.test(text))
+            this.fault(`an erasure failed: ${text}`);
+          return false;
+        },
+      );
+      if (!isDone) await delay(1000);
+    }
+    for (const path of await this.node.filesWith(soakMark(number, row)))
+      this.fault(`row ${row} of ${name} was erased, and ${path} holds it`);
+    model.acknowledge(row, erasure);
+    this.count('rows erased', 1);
   }
 
   private async restart(): Promise<void> {
     for (let round = 0; !this.isOver; round++) {
       await delay(RESTART_EVERY_MS);
       if (this.isOver) return;
+      if (round % 2 === 0) {
+        this.eraseOne().catch((error: unknown) => this.fault(`an erasure failed: ${textOf(error)}`));
+        await delay(this.choice.below(ERASE_BEFORE_KILL_MS));
+      }
       // Killed in the middle of whatever runs; closed cleanly in every third round.
       await this.closed(
-        () => this.verifyAll(this.node.client, this.bounds(), 'after a restart'),
+        () => this.verifyAll(this.node.client, this.known(), this.known(), 'after a restart'),
         () => this.node.restart(round % 3 !== 2),
       );
     }
   }
 
-  /** What each row may be, now. */
-  private bounds(): { from: Uint32Array; to: Uint32Array }[] {
-    return this.models.map(({ acknowledged, sent }) => ({ from: acknowledged.slice(), to: sent.slice() }));
+  private known(): Known {
+    return {
+      micros: Date.now() * 1000,
+      groups: GROUPS.map(({ model }) => model.moment()),
+      sums: this.counters.sums(),
+    };
   }
 
-  private async verifyAll(
-    client: Millrace,
-    bounds: readonly { readonly from: Uint32Array; readonly to: Uint32Array }[],
-    where: string,
-  ): Promise<void> {
-    for (const at of GROUPS.keys()) {
-      const group: Group = await client.group(GROUPS[at]!.name);
-      const { from, to } = bounds[at]!;
-      for (let first = 0; first < ROWS; first += 2000) {
-        const ids = Array.from({ length: 2000 }, (_, index) => first + index);
-        const rows = (await client.getMany(group, ids.map(BigInt))) as (SoakRow | null)[];
-        for (const [index, id] of ids.entries()) this.check(at, id, rows[index]!, from[id]!, to[id]!, where);
+  /** Every row of every group, between two moments. */
+  private async verifyAll(client: Millrace, first: Known, last: Known, where: string): Promise<void> {
+    for (const group of GROUPS) {
+      const handle: Group = await client.group(group.name);
+      const { newest } = first.groups[group.number]!;
+      const { sent } = last.groups[group.number]!;
+      for (let start = 0; start < ROWS; start += 2000) {
+        const ids = Array.from({ length: 2000 }, (_, index) => start + index);
+        const rows = (await client.getMany(handle, ids.map(BigInt))) as (SoakRow | null)[];
+        for (const [at, id] of ids.entries()) this.check(group, id, rows[at]!, newest[id]!, sent[id]!, where);
       }
       this.count('rows verified in full readings', ROWS);
     }
+    // In the node itself nothing is under way; a backup was taken while all went on.
+    if (first.micros === last.micros || where !== 'after a restore')
+      await this.counters.verify(client, where);
+    else await this.counters.verifyShared(client, first.sums, last.sums, where);
   }
 
   private async backUp(): Promise<void> {
@@ -303,7 +430,7 @@ class Soak {
       const position = number % CHAIN_LENGTH;
       const path = join(this.root, `backup-${number}`);
       const since = position === 0 ? [] : ['--since', join(this.root, `backup-${number - 1}`)];
-      const from = this.bounds();
+      const first = this.known();
       // A kill may come in between: the same command goes on.
       for (let isDone = false; !isDone; ) {
         await this.gate;
@@ -311,29 +438,30 @@ class Soak {
           () => true,
           (error: unknown) => {
             this.count('interrupted backups', 1);
-            if (/BACKUP_INVALID|BLOCK_CORRUPT/.test(String(error)))
-              this.fault(`a backup failed: ${String(error)}`);
+            if (/BACKUP_INVALID|BLOCK_CORRUPT/.test(textOf(error)))
+              this.fault(`a backup failed: ${textOf(error)}`);
             return false;
           },
         );
         if (!isDone) await delay(500);
       }
       this.count('backups', 1);
-      if (position === CHAIN_LENGTH - 1) await this.restore(path, from, this.bounds());
+      if (position === CHAIN_LENGTH - 1) await this.restore(path, first, this.known());
     }
   }
 
-  private async restore(
-    path: string,
-    from: readonly { readonly from: Uint32Array }[],
-    to: readonly { readonly to: Uint32Array }[],
-  ): Promise<void> {
+  private async restore(path: string, first: Known, last: Known): Promise<void> {
     const target = join(this.root, 'restored');
     await millrace('restore', path, '--data', target, '--shards', '3');
     const restored = new SoakNode(target, 3);
     await restored.start();
-    const bounds = from.map((each, at) => ({ from: each.from, to: to[at]!.to }));
-    await this.verifyAll(restored.client, bounds, 'after a restore');
+    await this.verifyAll(restored.client, first, last, 'after a restore');
+    const kept = this.past.draw(first.micros);
+    if (kept !== undefined) {
+      // The read points of the node count in what was restored, too, once that has closed one.
+      await restored.client.readPoint();
+      await this.past.repeat(restored.client, kept, first.groups[kept.group.number]!, 'after a restore');
+    }
     await restored.stop();
     this.count('restores', 1);
     rmSync(target, { recursive: true });
@@ -344,12 +472,12 @@ class Soak {
   private async sample(): Promise<void> {
     while (!this.isOver) {
       await delay(SAMPLE_EVERY_MS);
-      await this.gate;
-      this.takeSample();
+      await this.use(() => this.takeSample());
     }
   }
 
-  private takeSample(): void {
+  private async takeSample(): Promise<void> {
+    const compaction = await this.node.compaction();
     const writes = Object.entries(this.counts).reduce(
       (sum, [name, count]) => sum + (name.startsWith('rows written') ? count : 0),
       0,
@@ -361,6 +489,7 @@ class Soak {
       ownMemoryBytes: process.memoryUsage.rss(),
       rowsWritten: writes - this.sampledWrites,
       mismatches: this.counts['mismatches'] ?? 0,
+      ...compaction,
     });
     this.sampledWrites = writes;
   }
@@ -378,6 +507,10 @@ function isInterruption(error: unknown): boolean {
     'CANCELLED',
   ];
   return error instanceof MillraceError && codes.includes(error.code);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof MillraceError ? `${error.code}: ${error.message}` : String(error);
 }
 
 async function main(): Promise<number> {

@@ -152,7 +152,7 @@ export const CONFIG_TABLE: readonly ConfigRow[] = [
     flag: '--compaction-level-zero',
     placeholder: 'BYTES',
     env: 'MILLRACE_COMPACTION_LEVEL_ZERO',
-    type: { kind: 'bytes', min: 32 * MIB, max: 1024 * 1024 * MIB },
+    type: { kind: 'bytes', min: 4 * MIB, max: 1024 * 1024 * MIB },
     default: 512 * MIB,
     description: 'flushed blocks of each shard that are compacted at the latest, however much is stored',
   },

@@ -83,6 +83,8 @@ export interface CompactionStatus {
   readonly deadBytes: number;
   readonly sweeps: number;
   readonly compactedBytes: number;
+  /** Units whose level-1 blocks were written anew since the start. */
+  readonly unitsRewritten: number;
   /** Where the sweep under way stands: group, partition; 0 and 0 when none is. */
   readonly sweepGroup: number;
   readonly sweepPartition: number;
@@ -175,6 +177,7 @@ export class Compaction {
       deadBytes: this.deadBytes,
       sweeps: state.sweepNumber,
       compactedBytes: this.step.bytesWritten,
+      unitsRewritten: this.merge.unitsRewritten,
       sweepGroup: isUnderWay ? state.cursorGroup : 0,
       sweepPartition: isUnderWay ? state.cursorPartition : 0,
       compactionStopped: this.stopped === undefined ? 0 : 1,

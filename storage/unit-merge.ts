@@ -86,6 +86,8 @@ type CommitPart = () => Promise<void>;
 export class UnitMerge {
   /** Versions dropped since the start, copies not counted. */
   versionsDropped = 0;
+  /** Whose level-1 blocks were written anew. */
+  unitsRewritten = 0;
   private readonly options: UnitMergeOptions;
   private readonly unit: SweepUnit = new SweepUnit();
   private scratch: Arena = arenaOf(new Uint8Array(PAGE_BYTES));
@@ -138,6 +140,7 @@ export class UnitMerge {
         : keys.length <= COMPACTION_REMOVALS_MAX
           ? NEWEST_OF_LEVEL_ONE_GO
           : NEWEST_ALONE_GO;
+    this.unitsRewritten += 1;
     units.clear(group, localPartition);
     for (let range = 0; range < Math.max(ranges, 1); range += 1) {
       this.unit.reset();
@@ -172,6 +175,7 @@ export class UnitMerge {
     await this.gatherLevelOne(keys, 0, TWO_32);
     const newestMayGo = keys.length <= COMPACTION_REMOVALS_MAX ? NEWEST_OF_LEVEL_ONE_GO : NEWEST_ALONE_GO;
     await this.decide(group, partition, newestMayGo, sealedMicros);
+    this.unitsRewritten += 1;
     units.clear(group, localPartition);
     await this.emit(group, localPartition, WHERE_LEVEL_ONE, commitPart);
     this.retire(keys, group, localPartition);
