@@ -73,7 +73,7 @@ export interface BlockStore extends BlockReader, SpaceSource {
   /** One transaction: removals after writes. Durable when it resolves. */
   write(batch: readonly BlockWrite[], removals?: readonly BlockKey[]): Promise<void>;
   /** Brings these values from the device into memory, on other threads, several at once. Never rejects. */
-  prefetch(keys: readonly BlockKey[]): Promise<void>;
+  prefetch(keys: readonly BlockKey[], spread?: number): Promise<void>;
   /** Calls of other threads so far, and the sum over them of how many were under way with each. */
   readonly prefetches: { readonly begun: number; readonly begunBeside: number };
   openSnapshot(): BlockSnapshot;
@@ -172,8 +172,8 @@ class LmdbBlockStore implements BlockStore {
     this.blocks.keys(fromHi, fromLo, toHi, toLo, visit, {});
   }
 
-  prefetch(keys: readonly BlockKey[]): Promise<void> {
-    return this.prefetches.prefetch(keys);
+  prefetch(keys: readonly BlockKey[], spread?: number): Promise<void> {
+    return this.prefetches.prefetch(keys, spread);
   }
 
   async write(batch: readonly BlockWrite[], removals: readonly BlockKey[] = []): Promise<void> {

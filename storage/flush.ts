@@ -36,7 +36,7 @@ import { encodeDirectory, type LevelZeroDirectory } from './level-zero-directory
 import { FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import { encodePartitionClocks } from './partition-clocks-value.ts';
-import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
+import { readRecordDigestHi, readRecordDigestLo } from './record.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 const PARTITION_MASK = 4095;
@@ -55,10 +55,22 @@ export interface FlushOptions {
   readonly pause: () => Promise<void>;
 }
 
-/** Where each record of the buffer went, by record number. */
-interface NewPlaces {
+/**
+ * Where each record of the buffer went, in writing order, and its digest: read while the record is in the processor's cache,
+ * so that pointing the index at its new place does not fetch it again. (m) a third of a flush's time.
+ */
+class NewPlaces {
   readonly sequence: Uint32Array;
   readonly offset: Uint16Array;
+  readonly digestLo: Uint32Array;
+  readonly digestHi: Uint32Array;
+
+  constructor(count: number) {
+    this.sequence = new Uint32Array(count);
+    this.offset = new Uint16Array(count);
+    this.digestLo = new Uint32Array(count);
+    this.digestHi = new Uint32Array(count);
+  }
 }
 
 export class Flush {
@@ -78,10 +90,7 @@ export class Flush {
    */
   async run(buffer: WriteBuffer, journalPosition: number, onCheckpoint: () => void): Promise<void> {
     const order = await flushOrder(buffer, this.options.localPartitionCount, this.options.pause);
-    const places: NewPlaces = {
-      sequence: new Uint32Array(buffer.count),
-      offset: new Uint16Array(buffer.count),
-    };
+    const places = new NewPlaces(buffer.count);
     await this.writeBlocks(buffer, order, places, journalPosition);
     onCheckpoint();
     await this.swap(buffer, order, places);
@@ -104,8 +113,7 @@ export class Flush {
       const blocks = this.builder.finish();
       const firstSequence = numbers.takeSequences(blocks.length);
       for (let at = from; at < position; at++) {
-        const record = order[at] as number;
-        places.sequence[record] = firstSequence + (places.sequence[record] as number);
+        places.sequence[at] = firstSequence + (places.sequence[at] as number);
       }
       const value = {
         number: numbers.takeDirectory(),
@@ -156,11 +164,13 @@ export class Flush {
     const { chunks } = this.options;
     let at = position;
     while (at < order.length && builder.bytes < FLUSH_STEP_BYTES) {
-      const record = order[at] as number;
-      const place = buffer.places[record] as number;
+      const place = buffer.places[order[at] as number] as number;
       const { arena } = chunks.chunk(placeSlot(place));
-      places.offset[record] = builder.append(arena, placeOffset(place));
-      places.sequence[record] = builder.blockIndex;
+      const offset = placeOffset(place);
+      places.digestLo[at] = readRecordDigestLo(arena.view, offset);
+      places.digestHi[at] = readRecordDigestHi(arena.view, offset);
+      places.offset[at] = builder.append(arena, offset);
+      places.sequence[at] = builder.blockIndex;
       at += 1;
     }
     return at;
@@ -169,25 +179,23 @@ export class Flush {
   private async swap(buffer: WriteBuffer, order: Uint32Array, places: NewPlaces): Promise<void> {
     for (let from = 0; from < order.length; from += FLUSH_SWAP_RECORDS) {
       const to = Math.min(from + FLUSH_SWAP_RECORDS, order.length);
-      for (let at = from; at < to; at++) this.swapOne(buffer, order[at] as number, places);
+      for (let at = from; at < to; at++) this.swapOne(buffer, order[at] as number, places, at);
       await this.options.pause();
     }
   }
 
-  private swapOne(buffer: WriteBuffer, record: number, places: NewPlaces): void {
+  private swapOne(buffer: WriteBuffer, record: number, places: NewPlaces, at: number): void {
     const { chunks, index, shardCount } = this.options;
     const place = buffer.places[record] as number;
-    const { view } = chunks.chunk(placeSlot(place)).arena;
-    const at = placeOffset(place);
-    const digestLo = readRecordDigestLo(view, at);
+    const digestLo = places.digestLo[at] as number;
+    const digestHi = places.digestHi[at] as number;
     const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
-    const group = readRecordGroup(view, at);
-    const digestHi = readRecordDigestHi(view, at);
+    const group = buffer.groups[record] as number;
     const handle = index.findPlace(localPartition, digestHi, digestLo, group, WHERE_BUFFER, place, 0);
     if (handle >= 0) {
-      const sequence = places.sequence[record] as number;
+      const sequence = places.sequence[at] as number;
       assert(sequence > 0);
-      index.setPlace(handle, WHERE_LEVEL_ZERO, sequence, places.offset[record] as number);
+      index.setPlace(handle, WHERE_LEVEL_ZERO, sequence, places.offset[at] as number);
     }
     chunks.release(place);
   }

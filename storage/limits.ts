@@ -230,6 +230,8 @@ export const COMPACTION_SLICE_BYTES: number = 128 * 1024;
 export const COMPACTION_GATHER_BYTES: number = 16 * 1024 * 1024;
 /** Source blocks fetched ahead of each run: two turns' worth. */
 export const COMPACTION_AHEAD_BLOCKS = 16;
+/** Over so many of the shard's prefetch slots they are spread: the others are for lookups. */
+export const COMPACTION_PREFETCH_SPREAD = 2;
 /** A unit moves to level 1 when it fills this part of a block: less, and its page would be mostly empty. */
 export const LEVEL_ONE_FILL = 0.75;
 /** A version that a rewrite could not drop although its time had come is looked at again after this: no rewrite without end. */

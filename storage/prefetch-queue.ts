@@ -8,7 +8,8 @@
  *     journal write went from 0.15 to 6–18 ms under cold reads, with it to 0.56 ms.
  * I2  Jobs take turns by stretches of at most PREFETCH_STRETCH_KEYS: a single read waits for one stretch of each job
  *     before it, and not for the whole of a batch of thousands.
- * I3  A job that fits is spread over all slots: its reads overlap.
+ * I3  A job that fits is spread over all slots, so that its reads overlap, unless it asks for fewer: each call costs the
+ *     shard's thread (m) 20 µs, and background work is in no hurry.
  * I4  A prefetch is a hint. It answers when its keys have been looked for, whether they were there or not, and at once
  *     when the queue is closed; the reader then reads, and sees for itself.
  *
@@ -24,6 +25,7 @@ export interface PrefetchQueueOptions<Key> {
 
 interface Job<Key> {
   readonly keys: readonly Key[];
+  readonly stretchKeys: number;
   next: number;
   /** Stretches under way. */
   inFlight: number;
@@ -53,11 +55,12 @@ export class PrefetchQueue<Key> {
     return this.#slotsUsed;
   }
 
-  /** The keys are the caller's again when it resolves. */
-  prefetch(keys: readonly Key[]): Promise<void> {
+  /** `spread`: over how many slots, if they are free. The keys are the caller's again when it resolves. */
+  prefetch(keys: readonly Key[], spread: number = this.#slots): Promise<void> {
     if (keys.length === 0 || this.#isClosed) return Promise.resolve();
+    const stretchKeys = Math.min(Math.ceil(keys.length / spread), PREFETCH_STRETCH_KEYS);
     return new Promise((resolve) => {
-      this.#ring.push({ keys, next: 0, inFlight: 0, done: resolve });
+      this.#ring.push({ keys, stretchKeys, next: 0, inFlight: 0, done: resolve });
       this.keysWaiting += keys.length;
       this.#fill();
     });
@@ -86,8 +89,7 @@ export class PrefetchQueue<Key> {
 
   #begin(job: Job<Key>): void {
     const from = job.next;
-    const share = Math.ceil(job.keys.length / this.#slots);
-    job.next = Math.min(from + Math.min(share, PREFETCH_STRETCH_KEYS), job.keys.length);
+    job.next = Math.min(from + job.stretchKeys, job.keys.length);
     job.inFlight += 1;
     this.#slotsUsed += 1;
     this.begun += 1;

@@ -15,7 +15,7 @@ import { LEVEL_ZERO_KEY_HI } from './block-key.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
 import { WHERE_LEVEL_ZERO } from './index-entry.ts';
 import { type DirectoryValue, firstBlockReaching, unitOf } from './level-zero-directory.ts';
-import { COMPACTION_AHEAD_BLOCKS, PAGE_BYTES } from './limits.ts';
+import { COMPACTION_AHEAD_BLOCKS, COMPACTION_PREFETCH_SPREAD, PAGE_BYTES } from './limits.ts';
 import { readRecordDigestLo, readRecordGroup } from './record.ts';
 import { StorageError } from './storage-error.ts';
 import type { SweepUnit } from './sweep-unit.ts';
@@ -51,7 +51,7 @@ export class SweepSources {
   async fetch(): Promise<void> {
     const keys: BlockKey[] = [];
     for (const cursor of this.cursors) cursor.collectAhead(keys);
-    if (keys.length > 0) await this.store.prefetch(keys);
+    if (keys.length > 0) await this.store.prefetch(keys, COMPACTION_PREFETCH_SPREAD);
     for (const cursor of this.cursors) cursor.feed(this.store);
   }
 
