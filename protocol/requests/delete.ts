@@ -22,6 +22,7 @@ import {
   WRITE_IF_VERSION,
   type WriteHead,
   type WriteHeadInput,
+  WriteScratch,
   writeReader,
 } from './write-head.ts';
 import { appendWriteResponse, readWriteResponse, type WriteResponse } from './write-response.ts';
@@ -38,12 +39,18 @@ export function encodeDeleteRequest(
   endFrame(writer, encodeWriteHead(writer, OPERATIONS.DELETE, options, request, 0, 0, pick));
 }
 
-export function decodeDeleteRequest(frame: Frame, columns: readonly KeyColumn[]): DeleteRequest {
+/** What it answers lies in `scratch` and holds until that is used again. */
+export function decodeDeleteRequest(
+  frame: Frame,
+  columns: readonly KeyColumn[],
+  scratch: WriteScratch = new WriteScratch(),
+): DeleteRequest {
   if (readSchemaVersion(frame) !== 0) {
     throw new ProtocolError('MALFORMED_REQUEST', 'the reserved bytes of a DELETE must be 0');
   }
   const reader = writeReader(frame);
-  const head = readWriteHead(frame, reader, columns, GET_KEYS_MAX, WRITE_BACKFILL | WRITE_IF_VERSION);
+  const allowed = WRITE_BACKFILL | WRITE_IF_VERSION;
+  const head = readWriteHead(frame, reader, columns, GET_KEYS_MAX, allowed, scratch);
   reader.expectEnd();
   return head;
 }
