@@ -7,7 +7,7 @@
  * records, and comes in steps of FLUSH_ORDER_PARTITIONS partitions so that no turn of the event loop is long.
  */
 import { strict as assert } from 'node:assert';
-import { FLUSH_ORDER_PARTITIONS, RECORD_GROUP_MAX } from './limits.ts';
+import { FLUSH_COUNT_RECORDS, FLUSH_ORDER_PARTITIONS, RECORD_GROUP_MAX } from './limits.ts';
 import type { WriteBuffer } from './write-buffer.ts';
 
 const NO_RECORD = -1;
@@ -19,7 +19,7 @@ export async function flushOrder(
   pause: () => Promise<void>,
 ): Promise<Uint32Array> {
   const order = new Uint32Array(buffer.count);
-  const groupEnds = groupStarts(buffer);
+  const groupEnds = await groupStarts(buffer, pause);
   const cursors = new Uint32Array(RECORD_GROUP_MAX + 1);
   for (let from = 0; from < localPartitionCount; from += FLUSH_ORDER_PARTITIONS) {
     const to = Math.min(from + FLUSH_ORDER_PARTITIONS, localPartitionCount);
@@ -32,17 +32,26 @@ export async function flushOrder(
 }
 
 /** Where each group's records begin in the order. */
-function groupStarts(buffer: WriteBuffer): Uint32Array {
+async function groupStarts(buffer: WriteBuffer, pause: () => Promise<void>): Promise<Uint32Array> {
   const starts = new Uint32Array(RECORD_GROUP_MAX + 2);
-  for (let record = 0; record < buffer.count; record++) {
-    const after = (buffer.groups[record] as number) + 1;
-    starts[after] = (starts[after] as number) + 1;
+  for (let from = 0; from < buffer.count; from += FLUSH_COUNT_RECORDS) {
+    countGroups(buffer, from, Math.min(from + FLUSH_COUNT_RECORDS, buffer.count), starts);
+    await pause();
   }
   for (let group = 1; group < starts.length; group++) {
     starts[group] = (starts[group] as number) + (starts[group - 1] as number);
   }
   assert(starts[RECORD_GROUP_MAX + 1] === buffer.count);
   return starts;
+}
+
+/** Adds one to the start of the next group for each of the records. */
+function countGroups(buffer: WriteBuffer, from: number, to: number, starts: Uint32Array): void {
+  const { groups } = buffer;
+  for (let record = from; record < to; record++) {
+    const after = (groups[record] as number) + 1;
+    starts[after] = (starts[after] as number) + 1;
+  }
 }
 
 /**

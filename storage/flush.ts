@@ -2,7 +2,7 @@
  * Moves a sealed write buffer into level-0 blocks.
  *
  *   1  order the records by group, partition, LSN                         flush-order.ts
- *   2  step by step: pack about 1 MiB of blocks, write them and their directory in one transaction
+ *   2  step by step: pack FLUSH_STEP_BYTES of blocks, write them and their directory in one transaction
  *   3  the last step's transaction also records the checkpoint (flush number and journal position) and the clocks
  *   4  point the index entries that still name the write buffer at the blocks; give the memory back
  *   5  recycle the journal below the checkpoint
@@ -11,7 +11,8 @@
  *     which recovery deletes, and a journal that still has everything.
  * I2  Between 3 and 4 both places of a record are readable, and a scan takes exactly one of them: `flushNumber`
  *     rises with 3, and from then on the sealed buffer is no longer handed out.
- * I3  One flush at a time. Each turn of the event loop does one bounded step.
+ * I3  One flush at a time. A turn of the event loop packs FLUSH_SLICE_BYTES, or hands one transaction over, or points
+ *     FLUSH_SWAP_RECORDS entries anew.
  * I4  Each step's transaction records counters above those it has used, in a checkpoint that otherwise stays as it was
  *     until the last step: compaction may write blocks between two steps.
  */
@@ -32,8 +33,8 @@ import { type Checkpoint, encodeCheckpoint } from './checkpoint.ts';
 import { flushOrder } from './flush-order.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
-import { encodeDirectory, type LevelZeroDirectory } from './level-zero-directory.ts';
-import { FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
+import { DirectoryValue, encodeDirectory, type LevelZeroDirectory } from './level-zero-directory.ts';
+import { FLUSH_SLICE_BYTES, FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import { encodePartitionClocks } from './partition-clocks-value.ts';
 import { readRecordDigestHi, readRecordDigestLo } from './record.ts';
@@ -104,12 +105,12 @@ export class Flush {
   ): Promise<void> {
     const { store, directory, numbers } = this.options;
     const flushNumber = this.checkpoint.flushNumber + 1;
-    const listed: { number: number; bytes: Uint8Array }[] = [];
+    const listed: DirectoryValue[] = [];
     let position = 0;
     do {
       this.builder.reset(flushNumber);
       const from = position;
-      position = this.pack(buffer, order, from, places);
+      position = await this.packStep(buffer, order, from, places);
       const blocks = this.builder.finish();
       const firstSequence = numbers.takeSequences(blocks.length);
       for (let at = from; at < position; at++) {
@@ -119,7 +120,7 @@ export class Flush {
         number: numbers.takeDirectory(),
         bytes: encodeDirectory(flushNumber, flushNumber, firstSequence, blocks),
       };
-      listed.push(value);
+      listed.push(new DirectoryValue(value.number, value.bytes));
       const isLast = position === order.length;
       const batch = this.stepWrites(blocks, firstSequence, value);
       const checkpoint = this.nextCheckpoint(isLast ? { flushNumber, journalPosition } : this.checkpoint);
@@ -135,7 +136,7 @@ export class Flush {
       await store.write(batch);
       this.checkpoint = checkpoint;
     } while (position < order.length);
-    for (const { number, bytes } of listed) directory.add(number, bytes);
+    for (const value of listed) directory.addValue(value);
   }
 
   private stepWrites(
@@ -158,12 +159,33 @@ export class Flush {
     return { flushNumber, journalPosition, nextSequence, nextDirectory };
   }
 
-  /** Packs records from `position` on, about one step's worth; answers how far it came. Places get block indexes first. */
-  private pack(buffer: WriteBuffer, order: Uint32Array, position: number, places: NewPlaces): number {
+  /** Packs records from `position` on, one step's worth, in slices; answers how far it came. Places get block indexes first. */
+  private async packStep(
+    buffer: WriteBuffer,
+    order: Uint32Array,
+    position: number,
+    places: NewPlaces,
+  ): Promise<number> {
+    let at = position;
+    for (let end = FLUSH_SLICE_BYTES; ; end += FLUSH_SLICE_BYTES) {
+      at = this.pack(buffer, order, at, places, Math.min(end, FLUSH_STEP_BYTES));
+      await this.options.pause();
+      if (at === order.length || end >= FLUSH_STEP_BYTES) return at;
+    }
+  }
+
+  /** Until the blocks have so many bytes. */
+  private pack(
+    buffer: WriteBuffer,
+    order: Uint32Array,
+    position: number,
+    places: NewPlaces,
+    bytesEnd: number,
+  ): number {
     const { builder } = this;
     const { chunks } = this.options;
     let at = position;
-    while (at < order.length && builder.bytes < FLUSH_STEP_BYTES) {
+    while (at < order.length && builder.bytes < bytesEnd) {
       const place = buffer.places[order[at] as number] as number;
       const { arena } = chunks.chunk(placeSlot(place));
       const offset = placeOffset(place);

@@ -181,17 +181,22 @@ export class LevelZeroDirectory {
 
   /** Adds the value `number` as it was read or written. */
   add(number: number, bytes: Uint8Array): DirectoryValue {
-    assert(!this.values.has(number), 'a directory value comes once');
     const value = new DirectoryValue(number, bytes);
+    this.addValue(value);
+    return value;
+  }
+
+  addValue(value: DirectoryValue): void {
+    const { number } = value;
+    assert(!this.values.has(number), 'a directory value comes once');
     this.values.set(number, value);
-    if (value.count === 0) return value;
+    if (value.count === 0) return;
     const run = this.valuesOfRun.get(value.run) ?? [];
     if (run.length === 0) this.valuesOfRun.set(value.run, run);
     let at = run.length;
     while (at > 0 && (run[at - 1] as DirectoryValue).number > number) at -= 1;
     run.splice(at, 0, value);
     this.count(value, 1);
-    return value;
   }
 
   /** Forgets a value whose blocks are gone. */

@@ -5,12 +5,14 @@
  *
  * I1  Groups leave in the order in which they were opened, so whoever waits for a group has waited for all before it.
  * I2  A group in flight takes no more records.
- * I3  Of a group with immediate records the chunks are held: their bytes stay until the journal has them.
+ * I3  A group has at most WRITE_GROUP_RECORDS_MAX records and, unless one alone is larger, WRITE_GROUP_BYTES_MAX: it is applied
+ *     in one turn.
+ * I4  Of a group with immediate records the chunks are held: their bytes stay until the journal has them.
  */
 import { strict as assert } from 'node:assert';
 import type { BufferChunk, BufferChunks } from './buffer-chunks.ts';
 import { placeOf } from './buffer-chunks.ts';
-import { RECORD_GROUP_MAX, WRITE_GROUP_BYTES_MAX } from './limits.ts';
+import { RECORD_GROUP_MAX, WRITE_GROUP_BYTES_MAX, WRITE_GROUP_RECORDS_MAX } from './limits.ts';
 import { type PendingWrite, type Range, WriteGroup } from './write-group.ts';
 
 export class WriteQueue {
@@ -139,7 +141,11 @@ export class WriteQueue {
   private openGroup(recordBytes: number): WriteGroup {
     const { last } = this;
     const isOpen = last !== undefined && !last.wasRefused && !(this.inFlight && this.groups.length === 1);
-    if (isOpen && last.bytes + recordBytes <= WRITE_GROUP_BYTES_MAX) return last;
+    const hasRoom =
+      isOpen &&
+      last.recordCount < WRITE_GROUP_RECORDS_MAX &&
+      last.bytes + recordBytes <= WRITE_GROUP_BYTES_MAX;
+    if (hasRoom) return last;
     const group = new WriteGroup(this.nextNumber);
     this.nextNumber = (this.nextNumber + 1) >>> 0;
     this.groups.push(group);

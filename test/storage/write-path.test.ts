@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { describe, test } from 'node:test';
 import type { GroupPolicies } from '../../storage/group-policy.ts';
-import { WRITE_QUEUE_BYTES_MAX } from '../../storage/limits.ts';
+import { WRITE_GROUP_RECORDS_MAX, WRITE_QUEUE_BYTES_MAX } from '../../storage/limits.ts';
 import { StorageError } from '../../storage/storage-error.ts';
 import type { WriteRequest } from '../../storage/write-request.ts';
 import { KEEP_ALL } from '../support/shard.ts';
@@ -42,6 +42,23 @@ describe('write path', () => {
     journal.commits[0]?.settle(null);
     assert.equal(journal.commits.length, 2);
     assert.equal(journal.commits[1]?.records, 2);
+  });
+
+  test('a group has no more records than one turn applies', () => {
+    const { journal, path, index, endTurn } = rig();
+    const count = 2 * WRITE_GROUP_RECORDS_MAX + 100;
+    let answers = 0;
+    path.write(request(Array.from({ length: count }, (_value, i) => `k${i}`)), () => {
+      answers += 1;
+    });
+    endTurn();
+    for (let at = 0; at < journal.commits.length; at++) journal.commits[at]?.settle(null);
+    assert.deepEqual(
+      journal.commits.map(({ records }) => records),
+      [WRITE_GROUP_RECORDS_MAX, WRITE_GROUP_RECORDS_MAX, 100],
+    );
+    assert.equal(answers, 1);
+    assert.equal(index.rowCount, count);
   });
 
   test('a request larger than a group is answered once, when its last row is durable', () => {
