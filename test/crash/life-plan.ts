@@ -3,13 +3,18 @@
  * and compares.
  *
  * Each key has versions 1, 2, 3 …, whose event times rise with them and lie some time ago, so that no clock that jumps makes them
- * too late or too early. Everything about a version follows from its key, its number and its kind.
+ * too late or too early. Everything about a version follows from its key, its number and its kind. Counters: life-counters.ts.
  */
-export const LIFE_KEYS = 1500;
-export const LIFE_GROUPS: readonly number[] = [1, 2, 9];
+import type { GroupPolicy } from '../../storage/index.ts';
+import type { CounterRequest } from './life-counters.ts';
 
-/** Lookups must see a put, and neither of the others: deleted, and expired before it was written. */
-export const KIND_LETTERS = { put: 'p', remove: 'd', expired: 'x' } as const;
+export const LIFE_KEYS = 1500;
+/** All history of this one is within its retention, whatever the clock of a life: reads of the past are compared. */
+export const LIFE_PAST_GROUP = 2;
+export const LIFE_GROUPS: readonly number[] = [1, LIFE_PAST_GROUP, 9];
+
+/** Lookups must see a put, and none of the others: deleted, expired before it was written, and history by its sender's wish. */
+export const KIND_LETTERS = { put: 'p', remove: 'd', expired: 'x', backfill: 'b' } as const;
 export type LifeKind = keyof typeof KIND_LETTERS;
 
 export interface LifeWrite {
@@ -20,12 +25,44 @@ export interface LifeWrite {
   readonly versions: readonly number[];
 }
 
+/** A read of `LIFE_PAST_GROUP`: as of the event time of this version, up to a closed read point. */
+export interface LifePast {
+  readonly version: number;
+  readonly readPoint: number;
+}
+
+/** What a life is told of those before it. */
+export interface LifeOrders {
+  /** The last version sent of each key, by group. */
+  readonly versions: Record<number, number[]>;
+  /** To be read again. */
+  readonly pasts: readonly LifePast[];
+  /** The last version sent of each counter. */
+  readonly counterVersions: number[];
+  /** Requests that were sent and not answered: they are sent again, as they were, before anything else. */
+  readonly unanswered: readonly CounterRequest[];
+  readonly nextSequence: number;
+}
+
+const SECOND = 1e6;
+const DAY_SECONDS = 86_400;
 const EVENT_BASE_MICROS = 1_700_000_000_000_000;
 /** The clock of the first life: a day later. */
-export const LIFE_CLOCK_MICROS: number = EVENT_BASE_MICROS + 86_400 * 1_000_000;
+export const LIFE_CLOCK_MICROS: number = EVENT_BASE_MICROS + DAY_SECONDS * SECOND;
 /** From event time to expiry, of a row that has expired when it is written. */
 export const LIFE_TTL_SECONDS = 60;
 const VALUE_BYTES_MAX = 400;
+
+/** Short enough that sweeps drop what is hidden, deleted or expired; lateness is longer than the clock of a life may be back. */
+const SHORT: GroupPolicy = {
+  retentionMicros: SECOND,
+  latenessMicros: 2 * DAY_SECONDS * SECOND,
+  durability: 'journal',
+};
+
+export function lifePolicy(group: number): GroupPolicy {
+  return group === LIFE_PAST_GROUP ? { ...SHORT, retentionMicros: 2 * DAY_SECONDS * SECOND } : SHORT;
+}
 
 export function lifeKey(key: number): string {
   return `entity-${key}`;

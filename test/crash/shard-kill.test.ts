@@ -100,6 +100,12 @@ test(`nothing acknowledged is lost in ${ROUNDS} kills of a shard`, async (contex
   for (const lane of lanes)
     for (const [end, count] of Object.entries(lane.ends)) ends[end] = (ends[end] ?? 0) + count;
   const rows = lanes.reduce((sum, lane) => sum + lane.lives.rows, 0);
+  const sum = (of: (lives: ShardLives) => number): number =>
+    lanes.reduce((all, { lives }) => all + of(lives), 0);
   context.diagnostic(`${rows} rows acknowledged; ends: ${JSON.stringify(ends)}`);
+  context.diagnostic(
+    `${sum(({ counters }) => counters.changes)} changes of counters, ${sum(({ counters }) => counters.repeats)} requests sent again; ` +
+      `${sum(({ pastReads }) => pastReads)} reads of the past compared, ${sum(({ pastReadsAgain }) => pastReadsAgain)} made again`,
+  );
   assert.ok(rows > ROUNDS, 'the lives got to write');
 });

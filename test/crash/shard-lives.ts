@@ -1,75 +1,32 @@
 /**
  * The lives of one shard, each a process of its own (shard-life.ts), and the log of what they acknowledged, which is kept here.
  *
- * Whoever uses it says how a life ends; what the next life finds is compared with the log:
+ * Whoever uses it says how a life ends; what the next life finds is compared with the log (life-hearing.ts):
  *
- *   the version found  ≥  the newest one acknowledged of the key        nothing acknowledged is lost
- *   the version found was sent, and its bytes are its own               nothing is made up
+ *   rows are what was acknowledged, or sent, in the present and in the past      life-log.ts
+ *   counters have every change that was answered, once                           counter-log.ts
+ *   a read of the past up to a closed read point is the same in every life
  *   LSNs acknowledged in one life are above those of all earlier ones, although the clock jumps to and fro in between
  */
-import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { partitionOfKey } from '../simulation/model-store.ts';
 import type { SeededRandom } from '../support/random-source.ts';
-import {
-  decodeLifeWrite,
-  LIFE_CLOCK_MICROS,
-  LIFE_GROUPS,
-  LIFE_KEYS,
-  type LifeKind,
-  type LifeWrite,
-  lifeKey,
-} from './life-plan.ts';
+import { CounterLog } from './counter-log.ts';
+import { LifeHearing, type LivesLog, type ReadPast } from './life-hearing.ts';
+import { LifeLog } from './life-log.ts';
+import { LIFE_CLOCK_MICROS, LIFE_GROUPS, type LifeOrders } from './life-plan.ts';
 
 /** How far a life's clock is from the first one's, either way. */
 const CLOCK_JUMP_MICROS = 7_200_000_000;
+/** A request is known again for ten minutes: while one waits for its answer no clock is set farther ahead than this. */
+const UNANSWERED_MICROS_MAX = 300_000_000;
+/** Reads of the past that the next life makes again. */
+const PASTS_AGAIN = 2;
 
 const LIFE = fileURLToPath(new URL('shard-life.js', import.meta.url));
-const PARTITION_OF_KEY: readonly number[] = Array.from({ length: LIFE_KEYS }, (_, key) =>
-  partitionOfKey(lifeKey(key)),
-);
-
-/** What was sent and acknowledged of one group's keys. */
-class GroupLog {
-  readonly sent: number[] = new Array<number>(LIFE_KEYS).fill(0);
-  readonly acknowledged: number[] = new Array<number>(LIFE_KEYS).fill(0);
-  /** By key and version. */
-  readonly #kinds: Map<number, LifeKind>[] = Array.from({ length: LIFE_KEYS }, () => new Map());
-
-  send({ kind, keys, versions }: LifeWrite): void {
-    for (const [at, key] of keys.entries()) {
-      const version = versions[at] as number;
-      this.sent[key] = Math.max(this.sent[key] as number, version);
-      this.#kinds[key]!.set(version, kind);
-    }
-  }
-
-  acknowledge({ keys, versions }: LifeWrite): void {
-    for (const [at, key] of keys.entries()) {
-      this.acknowledged[key] = Math.max(this.acknowledged[key] as number, versions[at] as number);
-    }
-  }
-
-  /** Throws when the key cannot be as it was found. What was found stays: it has been read. */
-  found(key: number, version: number, where: string): void {
-    const floor = this.acknowledged[key] as number;
-    const kinds = this.#kinds[key]!;
-    const said = `${where}: key ${key} has version ${version}; ${floor} was acknowledged, ${this.sent[key]} sent`;
-    if (version > 0) {
-      assert.ok(version >= floor && kinds.get(version) === 'put', said);
-    } else {
-      const isGone = [...kinds].some(([sent, kind]) => sent >= floor && kind !== 'put');
-      assert.ok(floor === 0 || isGone, said);
-    }
-    this.acknowledged[key] = Math.max(floor, version);
-  }
-}
-
 export interface LifeOptions {
   /** For messages. */
   readonly name: string;
@@ -103,29 +60,31 @@ export interface LifeEnd {
   readonly rowsAfterFault: number;
 }
 
-export class ShardLives {
+export class ShardLives implements LivesLog {
   readonly directory: string;
   rows = 0;
-  readonly #versionsFile: string;
+  readonly groups: ReadonlyMap<number, LifeLog> = new Map(LIFE_GROUPS.map((group) => [group, new LifeLog()]));
+  readonly counters: CounterLog = new CounterLog();
+  pasts: ReadPast[] = [];
+  pastReads = 0;
+  pastReadsAgain = 0;
+  readonly lsnsBefore: Map<number, number> = new Map();
+  readonly lsnsNow: Map<number, number> = new Map();
+  readonly #ordersFile: string;
   readonly #random: SeededRandom;
-  readonly #groups: Map<number, GroupLog> = new Map(LIFE_GROUPS.map((group) => [group, new GroupLog()]));
-  /** The highest LSN acknowledged in earlier lives, and in this one, by partition. */
-  readonly #lsnsBefore: Map<number, number> = new Map();
-  readonly #lsnsNow: Map<number, number> = new Map();
 
   constructor(directory: string, random: SeededRandom) {
     this.directory = join(directory, 'shard');
-    this.#versionsFile = join(directory, 'versions.json');
+    this.#ordersFile = join(directory, 'orders.json');
     this.#random = random;
   }
 
   /** One life, to its end. Throws when what it found is not what was acknowledged. */
   async live(options: LifeOptions): Promise<LifeEnd> {
-    const random = this.#random;
-    const sent = Object.fromEntries([...this.#groups].map(([group, log]) => [group, log.sent]));
-    writeFileSync(this.#versionsFile, JSON.stringify(sent));
-    const jump = Math.floor((random.below(2001) / 1000 - 1) * CLOCK_JUMP_MICROS);
-    const args = [this.directory, random.uint32(), LIFE_CLOCK_MICROS + jump, this.#versionsFile].map(String);
+    this.#forgetPasts();
+    writeFileSync(this.#ordersFile, JSON.stringify(this.#orders()));
+    const clockMicros = this.#drawClock();
+    const args = [this.directory, this.#random.uint32(), clockMicros, this.#ordersFile].map(String);
     const child = spawn(process.execPath, [LIFE, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
@@ -138,16 +97,17 @@ export class ShardLives {
     const waits: NodeJS.Timeout[] = [];
     const later: Later = (ms, run) => void waits.push(setTimeout(run, ms));
     options.onStart?.(child, later);
-    const inFlight = new Map<string, LifeWrite>();
+    const hearing = new LifeHearing(this, options.name);
     const sentAfterFault = new Set<string>();
     let wasReady = false;
     let saidClosed = false;
     let fault: InjectedFault | undefined;
     let rowsAfterFault = 0;
     let writesDone = 0;
-    for await (const line of createInterface({ input: child.stdout })) {
+    for await (const line of wholeLines(child.stdout)) {
       if (line === 'ready') {
         wasReady = true;
+        hearing.isStart = false;
         options.onReady?.(child, later);
       } else if (line === 'closed') saidClosed = true;
       else if (line.startsWith('fault ')) {
@@ -157,55 +117,47 @@ export class ShardLives {
         for (const wait of waits.splice(0)) clearTimeout(wait);
         options.onFault?.(child, later, fault);
       } else {
-        const heard = this.#hear(line, inFlight, options.name);
-        if (fault !== undefined && line.startsWith('send ')) sentAfterFault.add(heard.name);
+        const heard = hearing.hear(line);
+        this.rows += heard.rows;
+        if (fault !== undefined && /^(send|ask) /.test(line)) sentAfterFault.add(heard.name);
         if (heard.rows > 0) options.onDone?.(++writesDone, child, later);
         if (heard.rows > 0 && sentAfterFault.has(heard.name)) rowsAfterFault += heard.rows;
       }
     }
     const [status, signal] = (await closed) as [number | null, string | null];
     for (const wait of waits) clearTimeout(wait);
-    for (const [partition, lsn] of this.#lsnsNow) this.#lsnsBefore.set(partition, lsn);
+    for (const [partition, lsn] of this.lsnsNow) this.lsnsBefore.set(partition, lsn);
     return { status, signal, errors, wasReady, saidClosed, fault, rowsAfterFault };
   }
 
-  /** Takes one line in: answers the write that it is about, and how many rows it acknowledged. */
-  #hear(line: string, inFlight: Map<string, LifeWrite>, life: string): { name: string; rows: number } {
-    const [word, name, ...rest] = line.split(' ') as [string, string, ...string[]];
-    const text = rest.join(' ');
-    if (word === 'found') {
-      const log = this.#groups.get(Number(name))!;
-      const [firstKey, versions] = rest as [string, string];
-      for (const [at, version] of versions.split(',').entries()) {
-        log.found(Number(firstKey) + at, Number(version), `${life}, group ${name}`);
-      }
-    } else if (word === 'send') {
-      const write = decodeLifeWrite(text);
-      this.#groups.get(write.group)!.send(write);
-      inFlight.set(name, write);
-    } else {
-      // A line that the kill cut off says nothing; `done` is whole when each row has its LSN.
-      const write = word === 'done' ? inFlight.get(name) : undefined;
-      const lsns = text.split(',').map(Number);
-      if (write === undefined || lsns.length !== write.keys.length || !lsns.every((lsn) => lsn > 0)) {
-        return { name, rows: 0 };
-      }
-      this.#groups.get(write.group)!.acknowledge(write);
-      this.rows += lsns.length;
-      for (const [at, key] of write.keys.entries()) {
-        this.#observe(PARTITION_OF_KEY[key]!, lsns[at] as number, life);
-      }
-      return { name, rows: lsns.length };
-    }
-    return { name, rows: 0 };
+  #orders(): LifeOrders {
+    return {
+      versions: Object.fromEntries([...this.groups].map(([group, log]) => [group, log.sent])),
+      pasts: this.pasts.map(({ version, readPoint }) => ({ version, readPoint })),
+      counterVersions: this.counters.versions,
+      unanswered: this.counters.unanswered,
+      nextSequence: this.counters.nextSequence,
+    };
   }
 
-  #observe(partition: number, lsn: number, life: string): void {
-    const before = this.#lsnsBefore.get(partition) ?? 0;
-    assert.ok(
-      lsn > before,
-      `${life}: partition ${partition} gave LSN ${lsn}; an earlier life gave ${before}`,
-    );
-    this.#lsnsNow.set(partition, Math.max(this.#lsnsNow.get(partition) ?? 0, lsn));
+  #drawClock(): number {
+    const jump = Math.floor((this.#random.below(2001) / 1000 - 1) * CLOCK_JUMP_MICROS);
+    const ends = this.counters.unanswered.map(({ clockMicros }) => clockMicros + UNANSWERED_MICROS_MAX);
+    return Math.min(LIFE_CLOCK_MICROS + jump, ...ends);
+  }
+
+  /** Some of the reads of the past go on to be compared, old ones and new ones. */
+  #forgetPasts(): void {
+    while (this.pasts.length > PASTS_AGAIN) this.pasts.splice(this.#random.below(this.pasts.length), 1);
+  }
+}
+
+/** What follows the last line break was cut off by the kill, and was not said. */
+async function* wholeLines(stream: NodeJS.ReadableStream): AsyncGenerator<string, void, undefined> {
+  let rest = '';
+  for await (const text of stream.setEncoding('utf8')) {
+    const lines = (rest + String(text)).split('\n');
+    rest = lines.pop() as string;
+    yield* lines;
   }
 }

@@ -32,8 +32,10 @@ export interface StoreWrite {
   readonly group: number;
   readonly keys: readonly string[];
   readonly eventMicros: readonly number[];
-  /** Of patches: what is appended. */
-  readonly values: readonly string[];
+  /** Of patches: what is appended. Bytes are a row or a patch as it is. */
+  readonly values: readonly (string | Uint8Array)[];
+  /** Of patches; by default their text comes behind the row's. */
+  readonly merge?: PatchMerge;
   readonly ttlSeconds: number;
   readonly isBackfill?: boolean;
   /** By row; null: no condition. */
@@ -111,11 +113,29 @@ export class ModelStore {
   }
 
   get(group: number, keys: readonly string[]): (string | null)[] {
-    const found = new Map<string, string | null>();
+    return this.#lookUp(keys, (shard, mine) => shard.get(group, mine));
+  }
+
+  /** The rows' bytes, for groups whose rows are more than a text. */
+  payloads(group: number, keys: readonly string[]): (Uint8Array | null)[] {
+    return this.#lookUp(keys, (shard, mine) => shard.payloads(group, mine));
+  }
+
+  /** Of a store of one shard. */
+  closeReadPoint(): Promise<number> {
+    assert.equal(this.#shards.length, 1);
+    return (this.#shards[0] as TestShard).store.closeReadPoint();
+  }
+
+  #lookUp<T>(
+    keys: readonly string[],
+    read: (shard: TestShard, mine: readonly string[]) => (T | null)[],
+  ): (T | null)[] {
+    const found = new Map<string, T | null>();
     for (const [index, shard] of this.#shards.entries()) {
       const mine = keys.filter((key) => this.#shardOf(key) === index);
       if (mine.length === 0) continue;
-      for (const [at, value] of shard.get(group, mine).entries()) found.set(mine[at] as string, value);
+      for (const [at, value] of read(shard, mine).entries()) found.set(mine[at] as string, value);
     }
     return keys.map((key) => found.get(key) ?? null);
   }
@@ -149,7 +169,10 @@ async function writeRows(
   mine: readonly number[],
 ): Promise<StoreAnswer[]> {
   const isDelete = write.kind === 'delete';
-  const payloads = mine.map((at) => payloadOf(write.values[at] as string));
+  const payloads = mine.map((at) => {
+    const value = write.values[at] as string | Uint8Array;
+    return typeof value === 'string' ? payloadOf(value) : value;
+  });
   const offsets = new Uint32Array(mine.length + 1);
   for (const [index, payload] of payloads.entries()) {
     offsets[index + 1] = (offsets[index] as number) + payload.length;
@@ -169,7 +192,7 @@ async function writeRows(
     payloadOffsets: isDelete ? null : offsets,
     isBackfill: write.isBackfill ?? false,
     ifVersions: ifVersions === null ? null : Float64Array.from(mine, (at) => ifVersions[at] as number),
-    merge: write.kind === 'patch' ? appendText : null,
+    merge: write.kind === 'patch' ? (write.merge ?? appendText) : null,
     clientIdLo: sequence === null ? 0 : CLIENT_ID,
     sequence: sequence ?? 0,
     results,

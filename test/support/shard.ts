@@ -23,6 +23,7 @@ import {
   type StorageError,
   UNCONDITIONAL,
 } from '../../storage/index.ts';
+import { readRecordBytes } from '../../storage/record.ts';
 
 /** Every group keeps all of its history, and acknowledges what is durable. */
 export const KEEP_ALL: GroupPolicies = {
@@ -134,6 +135,20 @@ export class TestShard {
     const batch = new ReadBatch(keys.length);
     this.store.read(group, keyBatchOf(keys), Math.floor(this.nowMicros / 1e6), batch);
     return this.valuesAt(batch, keys.length);
+  }
+
+  /** The live rows as they are stored, copied. */
+  payloads(group: number, keys: readonly string[]): (Uint8Array | null)[] {
+    const batch = new ReadBatch(keys.length);
+    this.store.read(group, keyBatchOf(keys), Math.floor(this.nowMicros / 1e6), batch);
+    return keys.map((_key, index) => {
+      const offset = batch.offset[index] as number;
+      if (offset === RECORD_MISSING) return null;
+      const { bytes, view } = this.store.arenas.get(batch.arena[index] as number);
+      return Uint8Array.from(
+        bytes.subarray(recordPayloadOffset(view, offset), offset + readRecordBytes(view, offset)),
+      );
+    });
   }
 
   /** The same without waiting for the device in a turn; also how often it had to wait for other threads. */
