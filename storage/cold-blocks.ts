@@ -7,7 +7,10 @@
  * I1  `done` is called once, in a later turn: null when a repeat will find the blocks in memory, an error when the store closes.
  * I2  What was fetched is read directly afterwards, though the cache may have lost it: a repeat never waits for the same blocks
  *     again, unless COLD_KEYS_REMEMBERED others were fetched in between.
- * I3  At most COLD_KEYS_WAITING_MAX blocks are waited for; what would exceed it is refused OVERLOADED.
+ * I3  A lone read is made directly although it waits for the device: the lookup has one key, no other read waits, `isWriting` says
+ *     that no write does, and it is the first that is not in memory in its turn of the event loop. So what comes meanwhile waits
+ *     for one read of the device at most, and reads that could overlap do. When it may not: read-choice.ts.
+ * I4  At most COLD_KEYS_WAITING_MAX blocks are waited for; what would exceed it is refused OVERLOADED.
  *
  * When to read directly is read-choice.ts, who takes turns at the threads prefetch-queue.ts.
  */
@@ -21,6 +24,10 @@ export interface ColdBlocksOptions {
   readonly store: Pick<BlockStore, 'read' | 'prefetch'>;
   /** A monotonic clock in µs. */
   readonly timerMicros: () => number;
+  /** Runs a function when this turn of the event loop has ended. */
+  readonly schedule: (run: () => void) => void;
+  /** True while writes wait to be acknowledged: no read holds them up. */
+  readonly isWriting: () => boolean;
 }
 
 export class ColdBlocks {
@@ -28,6 +35,8 @@ export class ColdBlocks {
   fetched = 0;
   /** Lookups that waited for them. */
   waits = 0;
+  /** Lone reads. */
+  alone = 0;
   /** Blocks that are waited for now. */
   keysWaiting = 0;
   /** The most at once. */
@@ -39,15 +48,24 @@ export class ColdBlocks {
   #remembered: Set<number> = new Set();
   #rememberedBefore: Set<number> = new Set();
   #mayWait = false;
+  /** The lookup has one key. */
+  #isSingle = false;
+  /** In this turn a block was not in memory: another read would add to what waits. */
+  #isTurnTaken = false;
+  readonly #endTurn: () => void;
   #isClosed = false;
 
   constructor(options: ColdBlocksOptions) {
     this.#options = options;
+    this.#endTurn = (): void => {
+      this.#isTurnTaken = false;
+    };
   }
 
-  /** A lookup begins; one that may not wait gets every block directly. */
-  begin(mayWait: boolean): void {
+  /** A lookup of so many keys begins; one that may not wait gets every block directly. */
+  begin(mayWait: boolean, keyCount: number): void {
     this.#mayWait = mayWait;
+    this.#isSingle = keyCount === 1;
     this.#choice.begin();
     if (this.#wanted.length > 0) this.#wanted = [];
   }
@@ -73,14 +91,34 @@ export class ColdBlocks {
     if (!this.#mayWait) return store.read(keyHi, keyLo);
     const mark = markOf(keyHi, keyLo);
     if (this.#remembered.has(mark) || this.#rememberedBefore.has(mark)) return store.read(keyHi, keyLo);
+    let isAlone = false;
     if (!this.#choice.mayRead()) {
-      this.#wanted.push({ keyHi, keyLo });
-      return null;
+      isAlone = this.#mayReadAlone();
+      if (!isAlone) {
+        this.#wanted.push({ keyHi, keyLo });
+        return null;
+      }
     }
     const startMicros = timerMicros();
     const bytes = store.read(keyHi, keyLo);
-    this.#choice.record(timerMicros() - startMicros, bytes === undefined ? 0 : bytes.length);
+    const micros = timerMicros() - startMicros;
+    this.#choice.record(micros, bytes === undefined ? 0 : bytes.length);
+    if (isAlone) {
+      this.alone += 1;
+      this.#choice.recordAlone(micros);
+    }
     return bytes;
+  }
+
+  /** Takes the turn, whatever it answers: the next read of this turn is not alone. */
+  #mayReadAlone(): boolean {
+    const isAlone =
+      this.#isSingle && !this.#isTurnTaken && this.keysWaiting === 0 && !this.#options.isWriting();
+    if (!this.#isTurnTaken) {
+      this.#isTurnTaken = true;
+      this.#options.schedule(this.#endTurn);
+    }
+    return this.#choice.mayReadAlone() && isAlone;
   }
 
   /** Begins to fetch what the lookup wants. Throws OVERLOADED, SHUTTING_DOWN. */

@@ -136,6 +136,10 @@ export const READS_SLOW_MIN = 6;
 export const READS_SLOW_FEW = 2;
 /** While other threads fetch, one block of so many is read directly: 1 µs a block on average, if the device is needed. */
 export const READ_SAMPLE_EVERY = 64;
+/** A lone read that took so long tells of a device that stalls, not of its usual slow ones: (m) one in 3,000. */
+export const LONE_READ_STALL_MICROS = 2000;
+/** Blocks that other threads fetch after such a read: no more turns stop for a device that stalls than samples make anyway. */
+export const LONE_READS_PAUSED: number = READ_SAMPLE_EVERY;
 /** What one lookup may wait for the device itself: the turn is to stay well below a millisecond longer for it. */
 export const SLOW_READS_MICROS_MAX = 250;
 /** Blocks that one lookup reads itself, however fast: a millisecond; the rest is fetched by other threads. */

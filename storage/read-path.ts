@@ -11,7 +11,7 @@
  * I3  Places stay true until the next call into the store; frames used by a batch are not evicted within it.
  * I4  Tombstones, and rows that the index knows to have expired, are missing without a look at their blocks. Only the
  *     digest is compared for them, so the walk goes on to the next entry of the same digest.
- * I5  `tryRead` never waits for the device longer than read-choice.ts allows. The index is looked up again by each repeat,
+ * I5  `tryRead` never waits for the device longer than read-choice.ts and cold-blocks.ts allow. The index is looked up again by each repeat,
  *     so what a compaction moved meanwhile is found where it is then.
  *
  * What a payload means, and copying it out, is the caller's business.
@@ -56,7 +56,7 @@ export class ReadPath {
 
   /** All keys, in this turn, whatever has to be read for it. */
   read(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): void {
-    this.options.blocks.begin(false);
+    this.options.blocks.begin(false, keys.count);
     this.look(group, keys, nowSeconds, batch, READ_TEMPORARY_BYTES_MAX);
     if (batch.count < keys.count) {
       throw new StorageError(
@@ -71,7 +71,7 @@ export class ReadPath {
    * are wanted that the caller has to have fetched (cold-blocks.ts) before it calls again.
    */
   tryRead(group: number, keys: KeyBatch, nowSeconds: number, batch: ReadBatch): boolean {
-    this.options.blocks.begin(true);
+    this.options.blocks.begin(true, keys.count);
     this.look(group, keys, nowSeconds, batch, READ_TURN_TEMPORARY_BYTES);
     return this.options.blocks.wantedCount === 0;
   }

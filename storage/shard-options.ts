@@ -72,6 +72,8 @@ export interface ShardStatus extends CompactionStatus {
   readonly fetches: number;
   readonly fetchesBeside: number;
   readonly readsWaited: number;
+  /** Lookups that waited for the device themselves, because nobody else was there. */
+  readonly readsAlone: number;
   readonly blockFileBytes: number;
   readonly journalBytes: number;
   readonly flushes: number;

@@ -65,7 +65,12 @@ export class ShardStore {
     this.versions = parts.versions;
     const { store, arenas, chunks, index, journal, partitionClock } = parts;
     const { shardCount, clock, schedule } = options;
-    this.blocks = new ColdBlocks({ store, timerMicros: options.timerMicros ?? ((): number => 0) });
+    this.blocks = new ColdBlocks({
+      store,
+      timerMicros: options.timerMicros ?? ((): number => 0),
+      schedule,
+      isWriting: () => this.writes.pendingBytes > 0,
+    });
     this.cache = new BlockCache({
       budgetBytes: options.cacheBytes,
       arenas,
@@ -269,6 +274,7 @@ export class ShardStore {
       fetches: store.prefetches.begun,
       fetchesBeside: store.prefetches.begunBeside,
       readsWaited: this.blocks.waits,
+      readsAlone: this.blocks.alone,
       blockFileBytes: store.sizeBytes(),
       journalBytes: journal.bytesHeld,
       flushes: this.cycle.count,

@@ -99,6 +99,8 @@ export function writeRig(options: WriteRigOptions = {}): WriteRig {
   const blocks = new ColdBlocks({
     store: { read: () => undefined, prefetch: async () => {} },
     timerMicros: () => 0,
+    schedule: (run) => scheduled.push(run),
+    isWriting: () => false,
   });
   const reads = new ReadPath({ shardCount: 1, arenas, chunks, cache, blocks, index });
   const windows = new IdempotencyWindows(4096);
