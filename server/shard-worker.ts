@@ -50,7 +50,8 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
     },
     onNotice: (text: string): void => log.warn(text),
     onDamage: (block: DamagedBlock): void => {
-      log.error({ block }, 'a block is damaged; what it held is not served until `millrace repair` has run');
+      const until = 'until `millrace repair` has run';
+      log.error({ block }, `a block is damaged; what it held is neither served nor compacted ${until}`);
     },
     verifies: process.env['VERIFY'] === '1',
     onProgress: ({ phase, doneBytes, totalBytes }): void => thread.progress(phase, doneBytes, totalBytes),

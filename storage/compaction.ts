@@ -3,13 +3,13 @@
  *
  *   idle ──flushed bytes over the trigger──▶ sweep ──▶ idle
  *     └──a unit wastes its pages──▶ rewrite, a step's worth ──▶ idle          any ──close──▶ stopped at a unit
- *                                                                             any ──damaged block──▶ stopped, told
  *
  * I1  One activity at a time, in turns of about 0.2 ms of its own work; between turns everything else is served.
  * I2  Level 0 is bounded: a sweep begins when flushes have brought more than the trigger (a quarter of what is there, between
  *     four generations of the write buffer and `levelZeroBytesMax`), and writers are held back at PRESSURE_TRIGGERS times that.
- * I3  A block that is missing or damaged stops compaction, is named in `stopped`, and loses nothing: the shard serves on.
- *     Writers are not held back then. A failed write is fatal for the shard, as everywhere.
+ * I3  A block that is missing or damaged is noted as damage, and the units that it held wait for a repair: what can be read of them
+ *     moves on with a sweep, nothing of them is dropped or rewritten. All other units go on. A failed write is fatal for the
+ *     shard, as everywhere.
  * I4  What a crash or a close leaves is gone on with at the next start.
  *
  * How a sweep goes is sweep.ts, what happens to a unit unit-merge.ts, which versions may go sweep-fate.ts.
@@ -18,6 +18,7 @@ import type { BlockNumbers } from './block-numbers.ts';
 import type { BlockStore } from './block-store.ts';
 import { CompactionBandwidth } from './compaction-bandwidth.ts';
 import type { CompactionState } from './compaction-state.ts';
+import type { Damage } from './damage.ts';
 import type { Clock } from './environment.ts';
 import type { GroupPolicies } from './group-policy.ts';
 import type { IndexTable } from './index-table.ts';
@@ -58,6 +59,7 @@ export interface CompactionOptions {
   readonly numbers: BlockNumbers;
   readonly directory: LevelZeroDirectory;
   readonly policies: GroupPolicies;
+  readonly damage: Damage;
   readonly clock: Clock;
   /** As a start found it. */
   readonly state: CompactionState;
@@ -68,8 +70,6 @@ export interface CompactionOptions {
   readonly sealedMicros: () => number;
   readonly pause: () => Promise<void>;
   readonly sleep: (millis: number) => Promise<void>;
-  /** A damaged block has stopped compaction: the message names it and says what to do. */
-  readonly onStopped: (error: StorageError) => void;
   readonly onVersionsDropped: (count: number) => void;
   readonly onFatal: (error: StorageError) => void;
 }
@@ -88,8 +88,6 @@ export interface CompactionStatus {
   /** Where the sweep under way stands: group, partition; 0 and 0 when none is. */
   readonly sweepGroup: number;
   readonly sweepPartition: number;
-  /** 1 when compaction has stopped for a damaged block, which `onNotice` has told. */
-  readonly compactionStopped: number;
 }
 
 /** With a trigger of a quarter, level 0 stays below half of what is there, and a flush: 2.5 times the live data in all. */
@@ -103,8 +101,8 @@ const LOOK_UNITS = 4096;
 const ROUND_SECONDS = 60;
 
 export class Compaction {
-  /** Why it does nothing any more. */
-  stopped: StorageError | undefined;
+  /** What was fatal. */
+  private failed: StorageError | undefined;
   private readonly options: CompactionOptions;
   private readonly step: SweepStep;
   private readonly merge: UnitMerge;
@@ -123,7 +121,7 @@ export class Compaction {
 
   constructor(options: CompactionOptions) {
     this.options = options;
-    const { shardCount, store, index, units, numbers, directory, policies, state, pause } = options;
+    const { shardCount, store, index, units, numbers, directory, policies, damage, state, pause } = options;
     const nowMicros = (): number => options.clock.nowMicros();
     this.step = new SweepStep({
       shardCount,
@@ -137,12 +135,15 @@ export class Compaction {
       pause,
       supersededDeathSeconds: (group) => this.supersededDeathSeconds(group),
       nowSeconds: () => nowMicros() / 1e6,
+      onCarried: (from, to) => damage.renumber(from, to),
     });
     this.merge = new UnitMerge({
       shardCount,
       store,
       units,
       policies,
+      damage,
+      directory,
       step: this.step,
       pause,
       nowMicros,
@@ -162,7 +163,7 @@ export class Compaction {
 
   /** Level 0 is far beyond what a sweep should have taken away. */
   get pressure(): boolean {
-    if (!this.options.settings.isEnabled || this.stopped !== undefined) return false;
+    if (!this.options.settings.isEnabled || this.failed !== undefined) return false;
     return this.options.directory.flushedBytes >= PRESSURE_TRIGGERS * this.triggerBytes;
   }
 
@@ -180,13 +181,12 @@ export class Compaction {
       unitsRewritten: this.merge.unitsRewritten,
       sweepGroup: isUnderWay ? state.cursorGroup : 0,
       sweepPartition: isUnderWay ? state.cursorPartition : 0,
-      compactionStopped: this.stopped === undefined ? 0 : 1,
     };
   }
 
   /** To be called in the turn in which a flush has finished, and now and then: begins what is due. */
   consider(): void {
-    if (this.running !== undefined || this.isStopping || this.stopped !== undefined) return;
+    if (this.running !== undefined || this.isStopping || this.failed !== undefined) return;
     if (!this.options.settings.isEnabled && !this.isSweepAsked) return;
     if (this.step.state.sourceEnd > 0) {
       // What was sealed before a restart is not known: its sweep drops no tombstones.
@@ -204,13 +204,13 @@ export class Compaction {
     }
   }
 
-  /** Sweeps everything flushed so far, whatever the trigger says. Resolves when that is done, or compaction has stopped. */
+  /** Sweeps everything flushed so far, whatever the trigger says. Resolves when that is done, or a write has failed. */
   async sweepNow(): Promise<void> {
     const target = this.step.state.sweepNumber + 1;
     // One under way has older sources.
     this.isSweepAsked = true;
     while (this.step.state.sweepNumber < target || this.step.state.sourceEnd > 0) {
-      if (this.isStopping || this.stopped !== undefined) return;
+      if (this.isStopping || this.failed !== undefined) return;
       this.consider();
       if (this.running === undefined) await this.options.sleep(1);
       else await this.running;
@@ -219,16 +219,19 @@ export class Compaction {
 
   /**
    * Removes the versions of the unit for which `filter` answers true, wherever blocks hold them, and entries that name
-   * them. Resolves when the blocks that held them are gone. What is not flushed is not seen. Rejects when compaction stops.
+   * them. Resolves when the blocks that held them are gone. What is not flushed is not seen. Rejects with BLOCK_CORRUPT when the
+   * unit is, or is found to be, damaged: what cannot be read may hold some.
    */
   async dropRecords(group: number, partition: number, filter: RecordFilter): Promise<void> {
+    const { damage } = this.options;
+    damage.assertServable(group, partition);
     while (this.erased !== undefined) await this.options.sleep(1);
     this.erased = { group, partition, filter };
     try {
       while (this.running !== undefined) await this.running;
       await this.sweepNow();
       while (this.running !== undefined) await this.running;
-      if (this.stopped === undefined && !this.isStopping) {
+      if (this.failed === undefined && !this.isStopping) {
         this.start(async () => {
           await this.merge.rewrite(group, partition, -Infinity, () => this.commit());
           await this.drainDue();
@@ -238,7 +241,8 @@ export class Compaction {
     } finally {
       this.erased = undefined;
     }
-    if (this.stopped !== undefined) throw this.stopped;
+    if (this.failed !== undefined) throw this.failed;
+    damage.assertServable(group, partition);
     if (this.isStopping) throw new StorageError('SHUTTING_DOWN', 'the shard is closing');
   }
 
@@ -281,10 +285,11 @@ export class Compaction {
   }
 
   private async sweep(sealedMicros: number): Promise<void> {
-    const { store, directory, pause } = this.options;
+    const { store, directory, damage, pause } = this.options;
     const isWhole = await runSweep({
       store,
       directory,
+      damage,
       step: this.step,
       merge: this.merge,
       pause,
@@ -320,8 +325,9 @@ export class Compaction {
   }
 
   private async rewriteUnit(group: number, localPartition: number): Promise<void> {
-    const { shardIndex, shardCount, directory, sealedMicros } = this.options;
+    const { shardIndex, shardCount, directory, damage, sealedMicros } = this.options;
     const partition = localPartition * shardCount + shardIndex;
+    if (damage.isDamaged(group, partition)) return;
     let isCovered = false;
     directory.visit(group, partition, () => {
       isCovered = true;
@@ -382,18 +388,12 @@ export class Compaction {
 
   private fail(error: unknown): void {
     this.step.reset();
-    if (error instanceof StorageError && error.code === 'BLOCK_CORRUPT') {
-      const message = `compaction stopped: ${error.message}; run millrace verify`;
-      this.stopped = new StorageError('BLOCK_CORRUPT', message, { cause: error });
-      this.options.onStopped(this.stopped);
-      return;
-    }
     const message = error instanceof Error ? error.message : String(error);
-    this.stopped =
+    this.failed =
       error instanceof StorageError
         ? error
         : new StorageError('INTERNAL', `compaction failed: ${message}`, { cause: error });
-    this.options.onFatal(this.stopped);
+    this.options.onFatal(this.failed);
   }
 
   private nowSeconds(): number {

@@ -2,7 +2,7 @@
  * What of a shard is known to be damaged: blocks that failed their checksum, and the units (a group's partition) that they held.
  *
  * I1  Nothing of a damaged unit is served or written: a block that cannot be read may have held the newest version of any of its
- *     rows, so an answer from the rest could be a stale one. Every other unit is served.
+ *     rows, so an answer from the rest could be a stale one. Every other unit is served. Compaction drops nothing of it.
  * I2  A block is noted once, and told once.
  * I3  As long as nothing is damaged a check costs one comparison.
  *
@@ -76,6 +76,17 @@ export class Damage implements DamageCheck {
     const block = { keyHi, keyLo, group, partitionMin, partitionMax, reason };
     if (this.blocks.length < DAMAGED_BLOCKS_LISTED_MAX) this.blocks.push(block);
     this.onNoted(block);
+  }
+
+  /** A damaged level-0 block that was noted is under another number now: it is the same damage, and not told again. */
+  renumber(fromSequence: number, toSequence: number): void {
+    if (!this.noted.delete(`${LEVEL_ZERO_KEY_HI} ${fromSequence}`)) return;
+    this.noted.add(`${LEVEL_ZERO_KEY_HI} ${toSequence}`);
+    const at = this.blocks.findIndex(
+      ({ keyHi, keyLo }) => keyHi === LEVEL_ZERO_KEY_HI && keyLo === fromSequence,
+    );
+    const block = this.blocks[at];
+    if (block !== undefined) this.blocks[at] = { ...block, keyLo: toSequence };
   }
 
   isDamaged(group: number, partition: number): boolean {

@@ -8,7 +8,8 @@
  *   0      | 4    | flush number
  *   4      | 4    | entries
  *   8      | 8    | XXH64 (seed 0) of the value, this field taken as zero
- *   16     | 4    | run: the flush number, or 2^31 + the sweep's number
+ *   16     | 4    | run: the flush number, 2^31 + the sweep's number, or 3·2^30 + the value's own: a damaged block that
+ *          |      | a sweep has carried along
  *   20     | 4    | 0
  *   24     | 12 each | u32 sequence, u16 group, u16 lowest partition, u16 highest partition, u16 pages
  *
@@ -30,6 +31,8 @@ const ENTRY_BYTES = 12;
 const CHECKSUM_AT = 8;
 /** Runs from here on were written by sweeps, those below by flushes. */
 export const SWEEP_RUN_FIRST: number = 2 ** 31;
+/** And from here on each holds one damaged block. A sweep a second reaches it in 34 years, and a directory number in a PiB. */
+export const CARRIED_RUN_FIRST: number = 3 * 2 ** 30;
 const VALUE_BYTES = 512;
 
 /** Return `false` to stop. */

@@ -39,7 +39,7 @@ export interface ShardStoreOptions {
   readonly onProgress?: (progress: RecoveryProgress) => void;
   /** Something that an operator may want to know. */
   readonly onNotice?: (text: string) => void;
-  /** A block was found damaged: called once a block. What it held is not served from then on. */
+  /** A block was found damaged: called once a block. What it held is not served and not compacted from then on. */
   readonly onDamage?: (block: DamagedBlock) => void;
   /** Bytes of blocks between two index checkpoints. Default: by the size of the index, and every few minutes. */
   readonly indexCheckpointBytes?: number;
@@ -79,8 +79,11 @@ export interface ShardStatus extends CompactionStatus {
   readonly flushes: number;
   readonly indexCheckpoints: number;
   readonly damagedBlocks: number;
-  /** Groups' partitions of which nothing is served. */
+  /** Groups' partitions of which nothing is served, and which compaction leaves to a repair. */
   readonly damagedUnits: number;
+  /** The first of them; 0 and 0 when there is none, and group 0 when the block's group is not known. */
+  readonly damagedGroup: number;
+  readonly damagedPartition: number;
 }
 
 /** Resolves in a later turn of the event loop. */

@@ -281,6 +281,8 @@ export class ShardStore {
       indexCheckpoints: this.indexCheckpoints.count,
       damagedBlocks: watch.damage.blockCount,
       damagedUnits: watch.damage.damagedUnits,
+      damagedGroup: watch.damage.list()[0]?.group ?? 0,
+      damagedPartition: watch.damage.list()[0]?.partitionMin ?? 0,
       ...this.compaction.status(),
     };
   }
@@ -370,9 +372,13 @@ export class ShardStore {
     await this.parts.store.close();
   }
 
-  /** Nothing is on its way into blocks: those that come get numbers from these on. */
+  /**
+   * Nothing is on its way into blocks: those that come get numbers from these on. While a block is damaged the index may lack what it
+   * held, and a start from a checkpoint of it would not read the block and know: then there is no checkpoint.
+   */
   private settledNumbers(): SettledNumbers | undefined {
-    const { flush, numbers } = this.parts;
+    const { flush, numbers, watch } = this.parts;
+    if (!watch.damage.isNone) return undefined;
     if (this.isFailed || this.cycle.isFlushing || !this.compaction.isBetweenSteps) return undefined;
     const { nextSequence, nextCounter } = numbers;
     const versions = this.versions - this.cycle.active.count;
@@ -389,6 +395,7 @@ export class ShardStore {
       shardCount: options.shardCount,
       generationBytes: options.writeBufferBytes / 2,
       directory: parts.levelZero,
+      damage: parts.watch.damage,
       policies: options.policies,
       clock: options.clock,
       state: parts.compaction,
@@ -397,7 +404,6 @@ export class ShardStore {
       sealedMicros: () => cycle.flushedMicros,
       pause: pauseOf(options),
       sleep: options.delay,
-      onStopped: (error) => options.onNotice?.(error.message),
       onVersionsDropped: (count) => {
         this.versions -= count;
       },

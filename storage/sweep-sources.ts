@@ -7,20 +7,34 @@
  * I1  Records of units before the first one are skipped: an earlier part of the sweep has consumed them.
  * I2  Blocks are fetched ahead on other threads, COMPACTION_AHEAD_BLOCKS a run, so that reading one finds it in memory:
  *     `take` stops in front of one that was not (`isHungry`), and `fetch` goes on.
- * I3  A block that is missing or whose checksum differs throws BLOCK_CORRUPT, naming it.
+ * I3  A block that is missing or whose checksum differs is handed to `onDamaged` and passed over, before a unit that it may hold
+ *     is complete: a run stands on a record of a later block only when all before it were read.
  */
 import { type Arena, arenaOf } from './arena.ts';
-import { nextRecord, recordsEnd, recordsStart, verifyBlock } from './block.ts';
+import { blockFault, nextRecord, recordsEnd, recordsStart } from './block.ts';
 import { LEVEL_ZERO_KEY_HI } from './block-key.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
 import { WHERE_LEVEL_ZERO } from './index-entry.ts';
 import { type DirectoryValue, firstBlockReaching, unitOf } from './level-zero-directory.ts';
 import { COMPACTION_AHEAD_BLOCKS, COMPACTION_PREFETCH_SPREAD, PAGE_BYTES } from './limits.ts';
 import { readRecordDigestLo, readRecordGroup } from './record.ts';
-import { StorageError } from './storage-error.ts';
 import type { SweepUnit } from './sweep-unit.ts';
 
 const PARTITION_MASK = 4095;
+/** A source block that cannot be read, and what the directory says of it. */
+export interface DamagedSource {
+  readonly sequence: number;
+  /** As they are stored; undefined when there is none. */
+  readonly bytes: Uint8Array | undefined;
+  /** The units that it may hold and that no earlier part of the sweep has consumed. */
+  readonly lowest: number;
+  readonly highest: number;
+  readonly pages: number;
+  readonly fault: string;
+}
+
+type OnDamaged = (source: DamagedSource) => void;
+
 /** The unit of a run that is at its end. */
 export const UNIT_END: number = Infinity;
 
@@ -29,9 +43,14 @@ export class SweepSources {
   private readonly cursors: RunCursor[];
 
   /** Each run's values in their order; `fromUnit` is the first unit to be gathered. Call `fetch` before anything else. */
-  constructor(store: BlockStore, runs: readonly (readonly DirectoryValue[])[], fromUnit: number) {
+  constructor(
+    store: BlockStore,
+    runs: readonly (readonly DirectoryValue[])[],
+    fromUnit: number,
+    onDamaged: OnDamaged,
+  ) {
     this.store = store;
-    this.cursors = runs.map((values) => new RunCursor(values, fromUnit));
+    this.cursors = runs.map((values) => new RunCursor(values, fromUnit, onDamaged));
   }
 
   /** Some run cannot go on before `fetch`. */
@@ -84,15 +103,17 @@ class RunCursor {
   private end = 0;
   private readonly values: readonly DirectoryValue[];
   private readonly fromUnit: number;
+  private readonly onDamaged: OnDamaged;
   /** The next block to be read. */
   private value = 0;
   private block = 0;
   /** How many blocks from there on are in memory. */
   private fed = 0;
 
-  constructor(values: readonly DirectoryValue[], fromUnit: number) {
+  constructor(values: readonly DirectoryValue[], fromUnit: number, onDamaged: OnDamaged) {
     this.values = values;
     this.fromUnit = fromUnit;
+    this.onDamaged = onDamaged;
     while (this.value < values.length && (values[this.value] as DirectoryValue).lastUnit < fromUnit) {
       this.value += 1;
     }
@@ -128,35 +149,57 @@ class RunCursor {
     else this.unit = this.unitAtOffset();
   }
 
+  /** Goes to the first record of the next block that can be read. */
   private load(store: BlockStore): void {
-    const value = this.values[this.value];
-    if (value === undefined) {
-      this.unit = UNIT_END;
-      return;
+    for (;;) {
+      const value = this.values[this.value];
+      if (value === undefined) {
+        this.unit = UNIT_END;
+        return;
+      }
+      if (this.fed === 0) {
+        this.isHungry = true;
+        // Nothing lies before it, so nobody takes it for the lowest while it is hungry.
+        this.unit = UNIT_END;
+        return;
+      }
+      this.fed -= 1;
+      const { block } = this;
+      this.block += 1;
+      if (this.block === value.count) {
+        this.value += 1;
+        this.block = 0;
+      }
+      if (this.read(store, value, block)) return;
     }
-    if (this.fed === 0) {
-      this.isHungry = true;
-      // Nothing lies before it, so nobody takes it for the lowest while it is hungry.
-      this.unit = UNIT_END;
-      return;
-    }
-    this.fed -= 1;
-    this.sequence = value.sequences[this.block] as number;
-    this.block += 1;
-    if (this.block === value.count) {
-      this.value += 1;
-      this.block = 0;
-    }
+  }
+
+  private read(store: BlockStore, value: DirectoryValue, block: number): boolean {
+    this.sequence = value.sequences[block] as number;
     const bytes = store.read(LEVEL_ZERO_KEY_HI, this.sequence);
-    if (bytes === undefined) {
-      throw new StorageError('BLOCK_CORRUPT', `level-0 block ${this.sequence} is listed, but missing`);
+    const fault = bytes === undefined ? 'it is missing' : this.faultOf(bytes);
+    if (fault !== undefined) {
+      this.onDamaged({
+        sequence: this.sequence,
+        bytes: bytes?.slice(),
+        lowest: Math.max(value.lowest[block] as number, this.fromUnit),
+        highest: value.highest[block] as number,
+        pages: value.pages[block] as number,
+        fault,
+      });
+      return false;
     }
-    if (bytes.length > this.arena.bytes.length) this.arena = arenaOf(new Uint8Array(bytes.length));
-    this.arena.bytes.set(bytes);
-    verifyBlock(this.arena, 0, bytes.length, LEVEL_ZERO_KEY_HI, this.sequence);
     this.offset = recordsStart(0);
     this.end = recordsEnd(this.arena, 0);
     this.unit = this.unitAtOffset();
+    return true;
+  }
+
+  /** Takes the bytes over and checks them. */
+  private faultOf(bytes: Uint8Array): string | undefined {
+    if (bytes.length > this.arena.bytes.length) this.arena = arenaOf(new Uint8Array(bytes.length));
+    this.arena.bytes.set(bytes);
+    return blockFault(this.arena, 0, bytes.length);
   }
 
   private unitAtOffset(): number {

@@ -1,7 +1,7 @@
 /**
  * One step of compaction: what is packed between two transactions, and the transaction itself.
  *
- *   keep, drop …  ─▶  packed blocks and moves
+ *   keep, drop …  ─▶  packed blocks and moves          carry  ─▶  damaged source blocks, copied as they are
  *   commit        ─▶  1  one transaction: new blocks, the new level-0 directory, the state of compaction; and what an
  *                        earlier step has replaced goes
  *                     2  index entries that name the old places are pointed at the new ones, in slices
@@ -14,6 +14,9 @@
  *     a crash leaves are read again by everybody, and say nothing new: their versions are copies of those written, or ones that
  *     a newer one among them hides.
  * I4  `isSettled` is false exactly between 1 and the end of 2.
+ * I5  A damaged source block is copied, byte for byte, to a number that is no source's, in no later transaction than the one that
+ *     puts the cursor behind its units; it is a run of its own. So the source may go like any other, and the damage is not forgotten:
+ *     everybody who reads level 0 meets it, whatever happened to the process.
  */
 import { LEVEL_ONE, LEVEL_ZERO } from './block.ts';
 import { BlockBuilder, type BuiltBlock } from './block-builder.ts';
@@ -28,10 +31,22 @@ import type { BlockKey, BlockStore, BlockWrite } from './block-store.ts';
 import { type CompactionState, encodeCompactionState } from './compaction-state.ts';
 import { WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
-import { encodeDirectory, type LevelZeroDirectory, SWEEP_RUN_FIRST } from './level-zero-directory.ts';
-import { COMPACTION_REMOVALS_MAX, COMPACTION_SLICE_RECORDS, COMPACTION_STEP_BYTES } from './limits.ts';
+import {
+  CARRIED_RUN_FIRST,
+  encodeDirectory,
+  encodeDirectoryEntries,
+  type LevelZeroDirectory,
+  SWEEP_RUN_FIRST,
+} from './level-zero-directory.ts';
+import {
+  COMPACTION_REMOVALS_MAX,
+  COMPACTION_SLICE_RECORDS,
+  COMPACTION_STEP_BYTES,
+  PARTITION_COUNT,
+} from './limits.ts';
 import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
 import { SweepMoves, TO_NOWHERE } from './sweep-moves.ts';
+import type { DamagedSource } from './sweep-sources.ts';
 import type { SweepUnit } from './sweep-unit.ts';
 import type { UnitTable } from './unit-table.ts';
 
@@ -52,6 +67,8 @@ export interface SweepStepOptions {
   /** When a record that was moved although it is no row's newest version any more may go. Seconds. */
   readonly supersededDeathSeconds: (group: number) => number;
   readonly nowSeconds: () => number;
+  /** A damaged block has another number now. */
+  readonly onCarried: (fromSequence: number, toSequence: number) => void;
 }
 
 /** Keys that go in one transaction; with them a directory value, if they are all that it lists. */
@@ -72,6 +89,7 @@ export class SweepStep {
   private readonly moves: SweepMoves = new SweepMoves();
   private readonly due: Retired[] = [];
   private retired: Retired[] = [];
+  private carried: DamagedSource[] = [];
   private dense: { readonly group: number; readonly localPartition: number }[] = [];
 
   constructor(options: SweepStepOptions) {
@@ -86,7 +104,7 @@ export class SweepStep {
   }
 
   get isEmpty(): boolean {
-    return this.moves.count === 0 && this.retired.length === 0;
+    return this.moves.count === 0 && this.retired.length === 0 && this.carried.length === 0;
   }
 
   /** Replaced blocks wait for their transaction. */
@@ -101,6 +119,7 @@ export class SweepStep {
     this.toZero.reset(flushNumber);
     this.moves.reset();
     this.retired = [];
+    this.carried = [];
     this.dense = [];
   }
 
@@ -127,6 +146,11 @@ export class SweepStep {
     this.retired.push({ keys, directoryNumber });
   }
 
+  /** A source block that cannot be read goes along as it is (I5). */
+  carry(source: DamagedSource): void {
+    this.carried.push(source);
+  }
+
   /** With what is packed the unit has been written anew as a whole. */
   markDense(group: number, localPartition: number): void {
     this.dense.push({ group, localPartition });
@@ -140,11 +164,17 @@ export class SweepStep {
     const firstCounter = numbers.takeCounters(toOne.length);
     const firstSequence = numbers.takeSequences(toZero.length);
     const batch = blockWrites(toOne, firstCounter, toZero, firstSequence);
-    const listed = toZero.length === 0 ? undefined : this.directoryWrite(toZero, firstSequence);
-    if (listed !== undefined) batch.push(listed);
+    const listed = toZero.length === 0 ? [] : [this.directoryWrite(toZero, firstSequence)];
+    const carriedTo = numbers.takeSequences(this.carried.length);
+    for (const [index, source] of this.carried.entries()) {
+      listed.push(this.carriedDirectoryWrite(source, carriedTo + index));
+      const { bytes } = source;
+      if (bytes !== undefined) batch.push({ keyHi: LEVEL_ZERO_KEY_HI, keyLo: carriedTo + index, bytes });
+    }
+    batch.push(...listed);
     const going = this.takeDue();
     const isLevelZeroChanged =
-      listed !== undefined || going.some(({ directoryNumber }) => directoryNumber !== undefined);
+      listed.length > 0 || going.some(({ directoryNumber }) => directoryNumber !== undefined);
     const state = {
       ...this.state,
       ...changes,
@@ -158,7 +188,10 @@ export class SweepStep {
     await store.write(batch, removalsOf(going));
     this.state = state;
     for (const { bytes } of batch) this.bytesWritten += bytes.length;
-    if (listed !== undefined) directory.add(listed.keyLo, listed.bytes);
+    for (const { keyLo, bytes } of listed) directory.add(keyLo, bytes);
+    for (const [index, { sequence }] of this.carried.entries()) {
+      this.options.onCarried(sequence, carriedTo + index);
+    }
     for (const { directoryNumber } of going)
       if (directoryNumber !== undefined) directory.remove(directoryNumber);
     this.countBlocks(toOne);
@@ -223,6 +256,22 @@ export class SweepStep {
       keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI,
       keyLo: this.options.numbers.takeDirectory(),
       bytes: encodeDirectory(this.options.flushNumber(), run, firstSequence, blocks),
+    };
+  }
+
+  private carriedDirectoryWrite(source: DamagedSource, sequence: number): BlockWrite {
+    const number = this.options.numbers.takeDirectory();
+    const entry = {
+      sequence,
+      group: Math.floor(source.lowest / PARTITION_COUNT),
+      partitionMin: source.lowest % PARTITION_COUNT,
+      partitionMax: source.highest % PARTITION_COUNT,
+      pages: source.pages,
+    };
+    return {
+      keyHi: LEVEL_ZERO_DIRECTORY_KEY_HI,
+      keyLo: number,
+      bytes: encodeDirectoryEntries(this.options.flushNumber(), CARRIED_RUN_FIRST + number, [entry]),
     };
   }
 

@@ -44,6 +44,12 @@ export class SweepUnit implements UnitVersions {
     this.bytes = 0;
   }
 
+  /** Forgets the records from number `count` on, which had `bytes` before them. Not after `sort`. */
+  cut(count: number, bytes: number): void {
+    this.count = count;
+    this.bytes = bytes;
+  }
+
   /** Copies a record in. */
   add(from: Arena, offset: number, where: number, block: number, offsetInBlock: number): void {
     const { count } = this;

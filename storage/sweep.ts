@@ -8,12 +8,14 @@
  *
  * I1  The state on disk always says where to go on: a sweep that was stopped, or killed, is resumed there by `run`.
  * I2  Sources are the finished runs: it begins while no flush is under way, so a sequence below the source end is a source's.
- * I3  `isStopping` is asked after each unit; what is packed and not written by then is forgotten, and was not lost.
+ * I3  A source block that cannot be read is noted as damage and carried along (sweep-step.ts); the sweep goes on.
+ * I4  `isStopping` is asked after each unit; what is packed and not written by then is forgotten, and was not lost.
  */
 
 import { LEVEL_ZERO_KEY_HI } from './block-key.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
 import { CURSOR_GROUP_END } from './compaction-state.ts';
+import { type Damage, noteBlock } from './damage.ts';
 import { type DirectoryValue, type LevelZeroDirectory, unitOf } from './level-zero-directory.ts';
 import { COMPACTION_SLICE_RECORDS, PARTITION_COUNT } from './limits.ts';
 import { SweepSources, UNIT_END } from './sweep-sources.ts';
@@ -26,6 +28,7 @@ const UNITS_A_TURN: number = COMPACTION_SLICE_RECORDS / 8;
 export interface SweepOptions {
   readonly store: BlockStore;
   readonly directory: LevelZeroDirectory;
+  readonly damage: Damage;
   readonly step: SweepStep;
   readonly merge: UnitMerge;
   readonly pause: () => Promise<void>;
@@ -44,13 +47,16 @@ export async function beginSweep(step: SweepStep, sourceEnd: number): Promise<vo
 
 /** Goes on with the sweep under way. True: it has ended; false: it was stopped. */
 export async function runSweep(options: SweepOptions): Promise<boolean> {
-  const { store, directory, step, merge, sealedMicros } = options;
+  const { store, directory, damage, step, merge, sealedMicros } = options;
   const { sourceEnd, cursorGroup, cursorPartition } = step.state;
   const runs = directory
     .runs()
     .map((values) => values.filter((value) => (value.sequences[0] as number) < sourceEnd))
     .filter((values) => values.length > 0);
-  const sources = new SweepSources(store, runs, unitOf(cursorGroup, cursorPartition));
+  const sources = new SweepSources(store, runs, unitOf(cursorGroup, cursorPartition), (source) => {
+    noteBlock(damage, directory, LEVEL_ZERO_KEY_HI, source.sequence, source.fault);
+    step.carry(source);
+  });
   const passing = runs.flat().sort((a, b) => a.lastUnit - b.lastUnit);
   let passed = 0;
   let unitsInTurn = 0;

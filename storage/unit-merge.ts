@@ -11,6 +11,9 @@
  * I2  A turn of the event loop handles about COMPACTION_SLICE_RECORDS records or COMPACTION_SLICE_BYTES.
  * I3  What V4 may drop (sweep-fate.ts) depends on what is known of the unit's other versions; `newestMayGo` below says why.
  *
+ * I4  Of a unit known to be damaged nothing is merged and nothing dropped, but that its group or its key was: what can be read
+ *     is appended, and the damaged block stays. Its versions and those that the block holds are all there for a repair.
+ *
  * A unit with blocks in level 1 keeps a few new records in level 0, too, as one without does: appending them would take a page
  * of 4 KiB for each unit and sweep. (With 100 groups a sweep brings 1.3 KiB a unit.)
  */
@@ -18,15 +21,17 @@ import { type Arena, arenaOf } from './arena.ts';
 import {
   BLOCK_WORD_DIGEST_MAX,
   BLOCK_WORD_DIGEST_MIN,
+  blockFault,
   nextRecord,
   recordsEnd,
   recordsStart,
-  verifyBlock,
 } from './block.ts';
 import { levelOneKeyHi } from './block-key.ts';
 import type { BlockKey, BlockStore } from './block-store.ts';
+import { type Damage, noteBlock } from './damage.ts';
 import type { GroupPolicies } from './group-policy.ts';
 import { WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import type { LevelZeroDirectory } from './level-zero-directory.ts';
 import {
   BLOCK_BYTES,
   BLOCK_HEADER_BYTES,
@@ -73,6 +78,9 @@ export interface UnitMergeOptions {
   readonly store: BlockStore;
   readonly units: UnitTable;
   readonly policies: GroupPolicies;
+  readonly damage: Damage;
+  /** Says which units a damaged level-0 block held. */
+  readonly directory: LevelZeroDirectory;
   readonly step: SweepStep;
   readonly pause: () => Promise<void>;
   readonly nowMicros: () => number;
@@ -123,7 +131,7 @@ export class UnitMerge {
     await this.settleWhole(group, partition, sealedMicros, commitPart);
   }
 
-  /** Writes the unit's level-1 blocks anew; its level-0 records are left alone. */
+  /** Writes the unit's level-1 blocks anew, if all can be read; its level-0 records are left alone. */
   async rewrite(
     group: number,
     partition: number,
@@ -140,13 +148,16 @@ export class UnitMerge {
         : keys.length <= COMPACTION_REMOVALS_MAX
           ? NEWEST_OF_LEVEL_ONE_GO
           : NEWEST_ALONE_GO;
-    this.unitsRewritten += 1;
-    units.clear(group, localPartition);
     for (let range = 0; range < Math.max(ranges, 1); range += 1) {
       this.unit.reset();
       const from = ranges > 1 ? Math.floor((TWO_32 * range) / ranges) : 0;
       const to = ranges > 1 ? Math.floor((TWO_32 * (range + 1)) / ranges) : TWO_32;
-      await this.gatherLevelOne(keys, from, to);
+      // Each range reads all blocks. Should one be damaged only after the first range, what was written are copies.
+      if (!(await this.gatherLevelOne(keys, from, to))) return;
+      if (range === 0) {
+        this.unitsRewritten += 1;
+        units.clear(group, localPartition);
+      }
       await this.decide(group, partition, newestMayGo, sealedMicros);
       await this.emit(group, localPartition, WHERE_LEVEL_ONE, commitPart);
     }
@@ -159,20 +170,22 @@ export class UnitMerge {
     sealedMicros: number,
     commitPart: CommitPart,
   ): Promise<void> {
-    const { units, policies, filterOf } = this.options;
+    const { units, policies, damage, filterOf } = this.options;
     const localPartition = this.localPartition(partition);
     const keys = this.levelOneKeys(group, partition);
+    const { count, bytes } = this.unit;
     const isMerged =
       keys.length > 0 &&
+      !damage.isDamaged(group, partition) &&
       units.bytes(group, localPartition) + this.unit.bytes <= COMPACTION_GATHER_BYTES &&
       (policies.policyOf(group) === undefined ||
         filterOf(group, partition) !== undefined ||
         units.isDue(group, localPartition, this.unit.bytes, this.nowSeconds()));
-    if (!isMerged) {
-      const newestMayGo = keys.length === 0 ? NEWEST_GO : NEWEST_STAY;
-      return this.append(group, partition, newestMayGo, sealedMicros, commitPart);
+    if (!isMerged || !(await this.gatherLevelOne(keys, 0, TWO_32))) {
+      this.unit.cut(count, bytes);
+      const isAll = keys.length === 0 && !damage.isDamaged(group, partition);
+      return this.append(group, partition, isAll ? NEWEST_GO : NEWEST_STAY, sealedMicros, commitPart);
     }
-    await this.gatherLevelOne(keys, 0, TWO_32);
     const newestMayGo = keys.length <= COMPACTION_REMOVALS_MAX ? NEWEST_OF_LEVEL_ONE_GO : NEWEST_ALONE_GO;
     await this.decide(group, partition, newestMayGo, sealedMicros);
     this.unitsRewritten += 1;
@@ -202,10 +215,11 @@ export class UnitMerge {
     newestMayGo: number,
     sealedMicros: number,
   ): Promise<void> {
-    const { policies, filterOf, pause, nowMicros } = this.options;
+    const { policies, damage, filterOf, pause, nowMicros } = this.options;
     const rules: FateRules = {
       policy: policies.policyOf(group),
-      nowMicros: nowMicros(),
+      // I4: nobody's time has come.
+      nowMicros: damage.isDamaged(group, partition) ? -Infinity : nowMicros(),
       sealedMicros,
       isErased: filterOf(group, partition),
     };
@@ -287,33 +301,40 @@ export class UnitMerge {
     return bytes;
   }
 
-  /** Adds the blocks' records whose digests' high halves lie in [fromHi, toHi). */
-  private async gatherLevelOne(keys: readonly BlockKey[], fromHi: number, toHi: number): Promise<void> {
+  /** Adds the blocks' records whose digests' high halves lie in [fromHi, toHi). False: a block is damaged, and noted. */
+  private async gatherLevelOne(keys: readonly BlockKey[], fromHi: number, toHi: number): Promise<boolean> {
     const { store, pause } = this.options;
     for (let from = 0; from < keys.length; from += READ_BLOCKS) {
       const some = keys.slice(from, from + READ_BLOCKS);
       await store.prefetch(some);
-      for (const key of some) this.gatherBlock(key, fromHi, toHi);
+      for (const key of some) if (!this.gatherBlock(key, fromHi, toHi)) return false;
       if (from + READ_BLOCKS < keys.length) await pause();
     }
+    return true;
   }
 
-  private gatherBlock(key: BlockKey, fromHi: number, toHi: number): void {
-    const bytes = this.options.store.read(key.keyHi, key.keyLo);
+  private gatherBlock(key: BlockKey, fromHi: number, toHi: number): boolean {
+    const { store, damage, directory } = this.options;
+    const bytes = store.read(key.keyHi, key.keyLo);
     // Nothing but compaction removes blocks, and that one step at a time.
-    if (bytes === undefined) return;
+    if (bytes === undefined) return true;
     if (bytes.length > this.scratch.bytes.length) this.scratch = arenaOf(new Uint8Array(bytes.length));
     const { scratch } = this;
     scratch.bytes.set(bytes);
-    verifyBlock(scratch, 0, bytes.length, key.keyHi, key.keyLo);
+    const fault = blockFault(scratch, 0, bytes.length);
+    if (fault !== undefined) {
+      noteBlock(damage, directory, key.keyHi, key.keyLo, fault);
+      return false;
+    }
     const lowest = scratch.words[BLOCK_WORD_DIGEST_MIN + 1] as number;
     const highest = scratch.words[BLOCK_WORD_DIGEST_MAX + 1] as number;
-    if (highest < fromHi || lowest >= toHi) return;
+    if (highest < fromHi || lowest >= toHi) return true;
     const end = recordsEnd(scratch, 0);
     for (let at = recordsStart(0); at < end; at = nextRecord(scratch, at)) {
       const digestHi = readRecordDigestHi(scratch.view, at);
       if (digestHi >= fromHi && digestHi < toHi) this.unit.add(scratch, at, WHERE_LEVEL_ONE, key.keyLo, at);
     }
+    return true;
   }
 
   /** In the order of their counters. */

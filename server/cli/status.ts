@@ -45,7 +45,8 @@ function damageOf({ shards }: NodeStatus): string {
     const blocks = shard['damagedBlocks'] ?? 0;
     if (blocks === 0) return '';
     const units = formatCount(shard['damagedUnits'] ?? 0);
-    return `shard ${i} has damaged blocks (${formatCount(blocks)}): ${units} partitions of groups are not served; stop the node and run \`millrace repair\`\n`;
+    const first = `group ${shard['damagedGroup'] ?? 0}, partition ${shard['damagedPartition'] ?? 0} the first`;
+    return `shard ${i} has damaged blocks (${formatCount(blocks)}): ${units} partitions of groups, ${first}, are neither served nor compacted; stop the node and run \`millrace repair\`\n`;
   });
   return lines.join('');
 }

@@ -47,3 +47,18 @@ test('a block of an unknown group takes its partitions of every group', () => {
   assert.ok(damage.isDamaged(1, 10) && damage.isDamaged(4095, 10));
   assert.equal(damage.isDamaged(1, 11), false);
 });
+
+test('a block that was given another number is the same damage, told once', () => {
+  const told: DamagedBlock[] = [];
+  const damage = new Damage((block) => told.push(block));
+  damage.note(LEVEL_ZERO_KEY_HI, 5, 2, 10, 12, 'checksum differs');
+  damage.renumber(5, 8);
+  damage.note(LEVEL_ZERO_KEY_HI, 8, 2, 10, 12, 'checksum differs');
+  damage.renumber(6, 9);
+  assert.equal(told.length, 1);
+  assert.deepEqual(
+    damage.list().map(({ keyLo }) => keyLo),
+    [8],
+  );
+  assert.throws(() => damage.assertServable(2, 11), { message: /level-0 block 8/ });
+});
