@@ -6,6 +6,7 @@
 import { dirname } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { type DamagedBlock, openShardStore, type ShardStore, type StorageError } from '../storage/index.ts';
+import { gatherBuffered } from './buffered-answer.ts';
 import { Eraser } from './eraser.ts';
 import { SHARD_TICK_MS } from './limits.ts';
 import { nodeClock, nodeDisk, nodeRandom } from './node-environment.ts';
@@ -92,6 +93,11 @@ async function openShard(thread: WorkerThread): Promise<WorkerRoleParts> {
   };
 }
 
+/** Resolves in a later turn of the event loop. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Gives the scan thread what the write buffer holds of the partitions that it reads, and flushes when it is asked to. */
 function answerPeer(store: ShardStore, peer: MessagePort): void {
   const refuse = (requestId: number, error: unknown): void => {
@@ -109,9 +115,13 @@ function answerPeer(store: ShardStore, peer: MessagePort): void {
     }
     try {
       if (request.readPointMicros !== null) store.assertReadPoint(request.readPointMicros);
-      const { flushNumber, bytes } = store.bufferedVersions(request.group, request.partitions);
-      const answer: PeerAnswer = { requestId, flushNumber, bytes };
-      peer.postMessage(answer, [bytes.buffer as ArrayBuffer]);
+      gatherBuffered(store, request.group, request.partitions, pause).then(
+        ({ flushNumber, bytes }) => {
+          const answer: PeerAnswer = { requestId, flushNumber, bytes };
+          peer.postMessage(answer, [bytes.buffer as ArrayBuffer]);
+        },
+        (error: unknown) => refuse(requestId, error),
+      );
     } catch (error) {
       refuse(requestId, error);
     }

@@ -39,9 +39,10 @@ import {
   SWEEP_RUN_FIRST,
 } from './level-zero-directory.ts';
 import {
-  COMPACTION_REMOVALS_MAX,
+  COMPACTION_MOVES_MAX,
   COMPACTION_SLICE_RECORDS,
   COMPACTION_STEP_BYTES,
+  COMPACTION_STEP_REMOVALS,
   PARTITION_COUNT,
 } from './limits.ts';
 import { readRecordDigestHi, readRecordDigestLo, readRecordGroup } from './record.ts';
@@ -49,9 +50,6 @@ import { SweepMoves, TO_NOWHERE } from './sweep-moves.ts';
 import type { DamagedSource } from './sweep-sources.ts';
 import type { SweepUnit } from './sweep-unit.ts';
 import type { UnitTable } from './unit-table.ts';
-
-/** Moves of one step: records that were dropped take no room in blocks, but time in the index. */
-const MOVES_MAX: number = 32 * COMPACTION_SLICE_RECORDS;
 
 export interface SweepStepOptions {
   readonly shardCount: number;
@@ -100,7 +98,10 @@ export class SweepStep {
 
   /** Enough is packed for a transaction. */
   get isFull(): boolean {
-    return this.toOne.bytes + this.toZero.bytes >= COMPACTION_STEP_BYTES || this.moves.count >= MOVES_MAX;
+    return (
+      this.toOne.bytes + this.toZero.bytes >= COMPACTION_STEP_BYTES ||
+      this.moves.count >= COMPACTION_MOVES_MAX
+    );
   }
 
   get isEmpty(): boolean {
@@ -243,7 +244,7 @@ export class SweepStep {
   private takeDue(): Retired[] {
     let keys = 0;
     let count = 0;
-    while (count < this.due.length && (count === 0 || keys < COMPACTION_REMOVALS_MAX)) {
+    while (count < this.due.length && (count === 0 || keys < COMPACTION_STEP_REMOVALS)) {
       keys += (this.due[count] as Retired).keys.length;
       count += 1;
     }

@@ -68,7 +68,7 @@ import type { UnitTable } from './unit-table.ts';
 
 /** Bytes of records from which on a unit's new records make a block of their own. */
 const APPEND_BYTES_MIN: number = LEVEL_ONE_FILL * (BLOCK_BYTES - BLOCK_HEADER_BYTES);
-/** Level-1 blocks fetched, read and checked between two pauses: 256 KiB. */
+/** Level-1 blocks fetched together. */
 const READ_BLOCKS = 32;
 const KEY_RANGE = 1 << 8;
 const TWO_32: number = 2 ** 32;
@@ -307,8 +307,10 @@ export class UnitMerge {
     for (let from = 0; from < keys.length; from += READ_BLOCKS) {
       const some = keys.slice(from, from + READ_BLOCKS);
       await store.prefetch(some);
-      for (const key of some) if (!this.gatherBlock(key, fromHi, toHi)) return false;
-      if (from + READ_BLOCKS < keys.length) await pause();
+      for (const key of some) {
+        if (!this.gatherBlock(key, fromHi, toHi)) return false;
+        if (this.isSliceOver(0)) await pause();
+      }
     }
     return true;
   }
@@ -318,6 +320,7 @@ export class UnitMerge {
     const bytes = store.read(key.keyHi, key.keyLo);
     // Nothing but compaction removes blocks, and that one step at a time.
     if (bytes === undefined) return true;
+    this.sliceBytes += bytes.length;
     if (bytes.length > this.scratch.bytes.length) this.scratch = arenaOf(new Uint8Array(bytes.length));
     const { scratch } = this;
     scratch.bytes.set(bytes);
