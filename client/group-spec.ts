@@ -15,6 +15,7 @@ import {
 } from '../protocol/index.ts';
 import { MillraceError } from './errors.ts';
 import type { CompactGroupSpec, FeatureDeclaration } from './row-types.ts';
+import { refuseUnknownChangeFields, refuseUnknownGroupFields } from './unknown-fields.ts';
 
 /** Either form of declaration. */
 export type GroupSpecInput = CompactGroupSpec | GroupSpec;
@@ -35,18 +36,22 @@ const INTEGER_NAME = /^(0|[1-9][0-9]*)$/;
 /** The checked specification; SCHEMA_INVALID says what is wrong with it, before anything is sent. */
 export function toGroupSpec(input: GroupSpecInput): GroupSpec {
   const { key, features } = input;
-  return validateGroupSpec({
+  const spec = {
     ...input,
     key: Array.isArray(key) ? key : keyColumns(key as CompactGroupSpec['key']),
     features: Array.isArray(features) ? features : featureList(features as CompactGroupSpec['features']),
-  });
+  };
+  refuseUnknownGroupFields(spec);
+  return validateGroupSpec(spec);
 }
 
 /** The checked change; SCHEMA_INVALID says what is wrong with it, before anything is sent. */
 export function toGroupChange(input: GroupChangeInput): GroupChange {
   const { add } = input ?? {};
-  if (add === undefined || Array.isArray(add)) return validateGroupChange(input);
-  return validateGroupChange({ ...input, add: featureList(add as CompactGroupSpec['features']) });
+  const isListed = add === undefined || Array.isArray(add);
+  const change = isListed ? input : { ...input, add: featureList(add as CompactGroupSpec['features']) };
+  if (typeof change === 'object' && change !== null) refuseUnknownChangeFields(change);
+  return validateGroupChange(change);
 }
 
 function keyColumns(columns: CompactGroupSpec['key']): KeyColumn[] {
