@@ -2,8 +2,8 @@
  * The world as Node gives it: the Clock, Random and Disk that storage/ is handed (storage/environment.ts, D1–D4).
  *
  * Durable writes use files opened with O_DSYNC: one system call writes and syncs, which (m) takes 0.15 ms for 16 KB where
- * a write followed by fdatasync takes 0.25 ms. They run on libuv's threads; everything else here is synchronous and
- * meant for start-up, rolling and shutdown, never for a request.
+ * a write followed by fdatasync takes 0.25 ms. They run on libuv's threads, and so does whatever else the
+ * files of a shard that serves need and may wait for the device; what is synchronous here is for start-up and shutdown, and for control.
  *
  * A short write is continued, not reported: a signal or a nearly full device may cut one.
  */
@@ -141,23 +141,27 @@ class NodeDisk implements Disk {
           file.writev([step], at, (error) => (error === null ? resolve() : reject(error)));
         });
       }
-      this.syncDirectory(dirname(path));
+      await syncDirectoryLater(dirname(path));
     } catch (error) {
       file.close();
-      this.remove(path);
+      await this.removeLater(path);
       throw error;
     }
     return file;
   }
 
-  rename(from: string, to: string): void {
-    fs.renameSync(from, to);
-    this.syncDirectory(dirname(to));
-    if (dirname(from) !== dirname(to)) this.syncDirectory(dirname(from));
+  async rename(from: string, to: string): Promise<void> {
+    await fs.promises.rename(from, to);
+    await syncDirectoryLater(dirname(to));
+    if (dirname(from) !== dirname(to)) await syncDirectoryLater(dirname(from));
   }
 
   remove(path: string): void {
     fs.rmSync(path, { force: true });
+  }
+
+  removeLater(path: string): Promise<void> {
+    return fs.promises.rm(path, { force: true });
   }
 
   syncDirectory(directory: string): void {
@@ -182,7 +186,8 @@ class NodeDisk implements Disk {
       throw error;
     }
     fs.closeSync(fd);
-    this.rename(unfinished, path);
+    fs.renameSync(unfinished, path);
+    this.syncDirectory(dirname(path));
   }
 
   readFile(path: string): Uint8Array | undefined {
@@ -197,6 +202,15 @@ class NodeDisk implements Disk {
   freeBytes(directory: string): number {
     const { bavail, bsize } = fs.statfsSync(directory);
     return bavail * bsize;
+  }
+}
+
+async function syncDirectoryLater(directory: string): Promise<void> {
+  const handle = await fs.promises.open(directory, fs.constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

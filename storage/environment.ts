@@ -45,10 +45,12 @@ export interface Disk {
   openDurable(path: string): DiskFile;
   /** Creates a file of `bytes` zeros that are really allocated, in bounded asynchronous steps, and opens it as above. */
   createDurable(path: string, bytes: number): Promise<DiskFile>;
-  /** Renames a file, replacing what has the new name, and syncs the directory. */
-  rename(from: string, to: string): void;
+  /** Renames a file, replacing what has the new name, and syncs the directory: on another thread, for both may wait for the device. */
+  rename(from: string, to: string): Promise<void>;
   /** Removes a file, if it is there. A crash may bring it back until the directory is synced. */
   remove(path: string): void;
+  /** The same on another thread: giving back the blocks of a large file takes milliseconds. */
+  removeLater(path: string): Promise<void>;
   syncDirectory(directory: string): void;
   writeFileDurable(path: string, bytes: Uint8Array): void;
   /** The whole file, or undefined when there is none. For small files only. */

@@ -80,10 +80,10 @@ export class IndexCheckpointWriter {
       throw error;
     } finally {
       file.close();
-      if (this.isAbandoned) disk.remove(unfinished);
+      if (this.isAbandoned) await disk.removeLater(unfinished);
     }
     if (this.isAbandoned) return 0;
-    disk.rename(unfinished, `${directory}/${INDEX_CHECKPOINT_NAME}`);
+    await disk.rename(unfinished, `${directory}/${INDEX_CHECKPOINT_NAME}`);
     return this.position;
   }
 

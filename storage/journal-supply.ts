@@ -11,7 +11,9 @@
  * I3  A recycled file keeps its old name while it waits: a crash leaves nothing half done, since all its frames lie
  *     below the checkpoint.
  *
- * I4  A preparation that fails for another reason than a full device is the last: `failure` keeps it, for the journal to stop.
+ * I4  A preparation that fails for another reason than a full device is the last: `failure` keeps it, for the journal to stop. So does
+ *     a removal that fails.
+ * I5  Nothing here waits for the device in the shard's thread: files are made, renamed and removed on others.
  *
  * When a segment is needed, and which files may be recycled, is the journal's business.
  */
@@ -56,6 +58,8 @@ export class SegmentSupply {
   failure: Error | null = null;
   private readonly options: SupplyOptions;
   private readonly spares: string[] = [];
+  /** Files that are on their way out. */
+  private readonly removals: Set<Promise<void>> = new Set();
   private nextSequence: number;
   private ready: ReadySegment | null = null;
   private preparation: Promise<void> | null = null;
@@ -89,7 +93,7 @@ export class SegmentSupply {
   recycle(segment: SegmentFile): void {
     const isWhole = segment.sizeBytes === this.options.segmentBytes;
     if (isWhole && this.spares.length < JOURNAL_SPARE_SEGMENTS_MAX) this.spares.push(segment.path);
-    else this.options.disk.remove(segment.path);
+    else this.remove(segment.path);
     if (this.error !== null) this.prepare();
   }
 
@@ -103,9 +107,10 @@ export class SegmentSupply {
     this.ready = null;
     if (ready !== null) {
       ready.file.close();
-      this.options.disk.remove(ready.path);
+      this.remove(ready.path);
     }
-    for (const path of this.spares.splice(0)) this.options.disk.remove(path);
+    for (const path of this.spares.splice(0)) this.remove(path);
+    await Promise.all(this.removals);
     this.options.disk.syncDirectory(this.options.directory);
     this.prepare();
     if (this.preparation !== null) await this.preparation;
@@ -123,8 +128,20 @@ export class SegmentSupply {
   /** Waits for the preparation under way and closes what is ready. */
   async close(): Promise<void> {
     if (this.preparation !== null) await this.preparation;
+    await Promise.all(this.removals);
     this.ready?.file.close();
     this.ready = null;
+  }
+
+  /** `discard` and `close` wait for it. */
+  private remove(path: string): void {
+    const removal = this.options.disk
+      .removeLater(path)
+      .catch((error: Error) => {
+        this.failure ??= error;
+      })
+      .finally(() => this.removals.delete(removal));
+    this.removals.add(removal);
   }
 
   private async makeReady(): Promise<void> {
@@ -157,7 +174,7 @@ export class SegmentSupply {
       });
     } catch (error) {
       file.close();
-      disk.remove(path);
+      await disk.removeLater(path);
       throw error;
     }
     return { sequence, path, file };
@@ -167,12 +184,12 @@ export class SegmentSupply {
     const { disk, directory, segmentBytes } = this.options;
     const spare = this.spares.pop();
     if (spare !== undefined) {
-      disk.rename(spare, path);
+      await disk.rename(spare, path);
       return disk.openDurable(path);
     }
     const unfinished = `${directory}/${UNFINISHED_SEGMENT_NAME}`;
     const file = await disk.createDurable(unfinished, segmentBytes);
-    disk.rename(unfinished, path);
+    await disk.rename(unfinished, path);
     return file;
   }
 }

@@ -88,16 +88,17 @@ test('directories are made with those above them, and listed sorted', () => {
   assert.throws(() => nodeDisk.listFiles(join(path, 'b')), { code: 'ENOTDIR' });
 });
 
-test('files are replaced as a whole, renamed and removed', () => {
+test('files are replaced as a whole, renamed and removed', async () => {
   const path = join(directory, 'settings');
   assert.equal(nodeDisk.readFile(path), undefined);
   nodeDisk.writeFileDurable(path, Buffer.from('first'));
   nodeDisk.writeFileDurable(path, Buffer.from('second'));
   assert.equal(Buffer.from(nodeDisk.readFile(path)!).toString(), 'second');
   assert.equal(fs.statSync(path).mode & 0o077, 0, 'nobody else may read it');
-  nodeDisk.rename(path, `${path}-2`);
+  await nodeDisk.rename(path, `${path}-2`);
   assert.equal(nodeDisk.readFile(path), undefined);
-  nodeDisk.remove(`${path}-2`);
+  await nodeDisk.removeLater(`${path}-2`);
+  await nodeDisk.removeLater(`${path}-2`);
   nodeDisk.remove(`${path}-2`);
   assert.equal(nodeDisk.readFile(`${path}-2`), undefined);
   assert.ok(!nodeDisk.listFiles(directory).some((name) => name.startsWith('settings')));

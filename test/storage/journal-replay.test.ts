@@ -249,7 +249,7 @@ test('a segment cut short loses its last frame as torn, and any other as corrupt
 
 test('stale frames of a recycled file are no frames of its new life, even behind a torn header', async () => {
   const disk = await diskWithFrames(FRAMES_A_SEGMENT);
-  disk.rename(segmentPath(1), segmentPath(3));
+  await disk.rename(segmentPath(1), segmentPath(3));
   assert.deepEqual(await replayed(disk, 2 * TEST_SEGMENT_BYTES), []);
 });
 

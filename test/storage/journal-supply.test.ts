@@ -115,3 +115,26 @@ test('closing waits for the preparation and closes its file', async () => {
   await supply.close();
   assert.equal(disk.openHandles, 0);
 });
+
+test('files that go are waited for, and one that cannot go is the last', async () => {
+  const disk = new SimulatedDisk();
+  const supply = supplyOn(disk);
+  let fail: (error: Error) => void = () => undefined;
+  disk.removeLater = () =>
+    new Promise((_resolve, reject) => {
+      fail = reject;
+    });
+  // Cut short, so it is no spare.
+  supply.recycle({ sequence: 1, path: segmentPath(1), sizeBytes: 4096, lastFrame: 0 });
+  let isClosed = false;
+  const closed = supply.close().then(() => {
+    isClosed = true;
+  });
+  await settle();
+  assert.equal(isClosed, false);
+  assert.equal(supply.failure, null);
+  const refused = new Error('the device is gone');
+  fail(refused);
+  await closed;
+  assert.equal(supply.failure, refused);
+});

@@ -72,14 +72,21 @@ export class SimulatedDisk implements Disk {
     return this.handle(stored);
   }
 
-  rename(from: string, to: string): void {
+  async rename(from: string, to: string): Promise<void> {
+    const { generation } = this;
     const stored = this.stored(from);
     this.files.delete(from);
     this.files.set(to, stored);
+    await Promise.resolve();
+    if (generation !== this.generation) return new Promise(() => undefined);
   }
 
   remove(path: string): void {
     this.files.delete(path);
+  }
+
+  async removeLater(path: string): Promise<void> {
+    this.remove(path);
   }
 
   syncDirectory(): void {}
