@@ -33,6 +33,12 @@ export const SESSION_REQUEST_BYTES_MAX: number = 32 * MIB;
 /** Output that waits for a slow reader: above this its requests are not read; one response may overdraw it once. */
 export const OUTPUT_HIGH_WATER_BYTES: number = 1 * MIB;
 
+/**
+ * Bytes handed to the kernel at once: (m) half a millisecond. A response of 16 MiB at once is 20 ms of the thread, because the kernel
+ * copies as fast as a near reader takes, and over loopback does the reader's side as well.
+ */
+export const OUTPUT_PORTION_BYTES: number = 512 * KIB;
+
 /** A reader that takes nothing of its waiting output for so long is gone, or as good as gone. */
 export const OUTPUT_STALL_TIMEOUT_MS = 60_000;
 

@@ -7,7 +7,9 @@
  * I1  Bytes handed to the socket are not written again before the kernel has taken them.
  * I2  A frame lies in one chunk; a reserved frame starts 8-aligned, so rows and matrices are copied by words. Frames
  *     are contiguous on the wire: where alignment leaves a gap, a segment ends, and the gap is never sent.
- * I3  `length` counts the bytes reserved since the last flush.
+ * I3  `length` counts the bytes reserved since the last flush, `waitingBytes` those flushed that the socket has not been given.
+ * I4  The socket is given at most OUTPUT_PORTION_BYTES at once. What is more waits, in order, for `proceed`, which is to be called in
+ *     a later turn when the socket has emptied: a portion after which more waits is followed by the socket's 'drain'.
  *
  * Chunks come from a pool of the thread and go back as soon as the kernel has their bytes: mostly at once, because the
  * socket tries to write synchronously. A frame larger than a chunk gets a buffer of its own.
@@ -16,7 +18,7 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Socket } from 'node:net';
-import { OUTPUT_CHUNK_BYTES, OUTPUT_CHUNKS_SPARE_MAX } from './limits.ts';
+import { OUTPUT_CHUNK_BYTES, OUTPUT_CHUNKS_SPARE_MAX, OUTPUT_PORTION_BYTES } from './limits.ts';
 
 export class OutputChunk {
   readonly bytes: Buffer;
@@ -48,7 +50,8 @@ export class OutputChunkPool {
 
 interface Segment {
   readonly bytes: Uint8Array;
-  readonly start: number;
+  /** Moves on as portions leave. */
+  start: number;
   readonly end: number;
   /** The chunk whose last segment this is: it is free once it is written. */
   readonly chunk: OutputChunk | null;
@@ -65,6 +68,7 @@ const NO_CHUNK: OutputChunk = new OutputChunk(0);
 export class OutputBuffer {
   /** Reserved since the last flush. */
   length = 0;
+  waitingBytes = 0;
   readonly #pool: OutputChunkPool;
   readonly #onWritten: (error?: Error | null) => void;
   #chunk: OutputChunk = NO_CHUNK;
@@ -72,6 +76,9 @@ export class OutputBuffer {
   #end = 0;
   /** Segments before the open one: mostly none. */
   #closed: Segment[] = [];
+  /** Segments flushed and not given to the socket, and how many of the first are done. */
+  #waiting: Segment[] = [];
+  #waitingDone = 0;
   #inFlight: ChunkInFlight[] = [];
   #writesIssued = 0;
   #writesDone = 0;
@@ -123,12 +130,13 @@ export class OutputBuffer {
     this.length -= byteLength;
   }
 
-  /** Hands everything reserved to the socket: one write, or one gathered write when there are several segments. */
+  /** Hands everything reserved to the socket: one write, or one gathered write when there are several segments. What is much waits. */
   flush(socket: Socket): void {
-    if (this.length === 0) return;
+    const { length } = this;
+    if (length === 0) return;
     this.length = 0;
-    if (this.#closed.length > 0) {
-      this.#flushSegments(socket);
+    if (this.#closed.length > 0 || this.waitingBytes > 0 || length > OUTPUT_PORTION_BYTES) {
+      this.#flushSegments(socket, length);
       return;
     }
     const chunk = this.#chunk;
@@ -143,21 +151,55 @@ export class OutputBuffer {
   discard(): void {
     this.length = 0;
     this.#closed = [];
+    this.#forgetWaiting();
     if (this.#chunk !== NO_CHUNK) this.#pool.release(this.#chunk);
     this.#open(NO_CHUNK);
   }
 
-  #flushSegments(socket: Socket): void {
+  /** Gives the socket the next portion of what waits. */
+  proceed(socket: Socket): void {
+    this.#give(socket, OUTPUT_PORTION_BYTES);
+  }
+
+  /** Gives the socket all that waits, however much: the connection ends. */
+  finish(socket: Socket): void {
+    this.#give(socket, this.waitingBytes);
+  }
+
+  #flushSegments(socket: Socket, length: number): void {
     this.#closeSegment(true);
-    const segments = this.#closed;
+    const isFirst = this.waitingBytes === 0;
+    for (const segment of this.#closed) this.#waiting.push(segment);
+    this.waitingBytes += length;
     this.#closed = [];
     this.#open(NO_CHUNK);
+    // Else the portion before is still with the socket.
+    if (isFirst) this.proceed(socket);
+  }
+
+  #give(socket: Socket, byteCount: number): void {
+    let left = Math.min(byteCount, this.waitingBytes);
+    this.waitingBytes -= left;
     socket.cork();
-    for (const { bytes, start, end, chunk } of segments) {
-      if (end > start) this.#write(socket, bytes.subarray(start, end));
-      if (chunk !== null) this.#inFlight.push({ chunk, write: this.#writesIssued });
+    for (;;) {
+      const segment = this.#waiting[this.#waitingDone];
+      if (segment === undefined) break;
+      const count = Math.min(left, segment.end - segment.start);
+      if (count > 0) this.#write(socket, segment.bytes.subarray(segment.start, segment.start + count));
+      segment.start += count;
+      left -= count;
+      if (segment.start < segment.end) break;
+      this.#waitingDone += 1;
+      if (segment.chunk !== null) this.#inFlight.push({ chunk: segment.chunk, write: this.#writesIssued });
     }
     socket.uncork();
+    if (this.#waitingDone === this.#waiting.length) this.#forgetWaiting();
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting = [];
+    this.#waitingDone = 0;
+    this.waitingBytes = 0;
   }
 
   #write(socket: Socket, bytes: Uint8Array): void {

@@ -79,6 +79,7 @@ export class Session implements SessionContext {
   readonly #input: SessionInput;
   readonly #inFlight: InFlight = new InFlight();
   readonly #flushLater: () => void;
+  readonly #proceed: () => void;
   #state: SessionState = 'greeting';
   #holds = 0;
   #isPumping = false;
@@ -102,6 +103,14 @@ export class Session implements SessionContext {
     this.#flushLater = (): void => {
       this.#isFlushScheduled = false;
       this.#flush();
+    };
+    this.#proceed = (): void => {
+      // The connection may have ended meanwhile.
+      if (this.output.waitingBytes === 0) return;
+      this.#socket.setTimeout(OUTPUT_STALL_TIMEOUT_MS);
+      this.output.proceed(this.#socket);
+      // A last portion below the socket's own high-water mark is followed by no 'drain'.
+      if (!this.#socket.writableNeedDrain) this.#drained();
     };
   }
 
@@ -128,7 +137,7 @@ export class Session implements SessionContext {
   }
 
   get outputBytes(): number {
-    return this.output.length + this.#socket.writableLength;
+    return this.output.length + this.output.waitingBytes + this.#socket.writableLength;
   }
 
   /** Ends the connection as soon as nothing is in flight. */
@@ -202,7 +211,10 @@ export class Session implements SessionContext {
   }
 
   onDrain(listener: () => void): void {
-    if (this.#state === 'closed' || (this.output.length === 0 && !this.#socket.writableNeedDrain)) {
+    if (
+      this.#state === 'closed' ||
+      (this.output.length + this.output.waitingBytes === 0 && !this.#socket.writableNeedDrain)
+    ) {
       queueMicrotask(listener);
     } else {
       this.#drainListeners.push(listener);
@@ -304,7 +316,7 @@ export class Session implements SessionContext {
     }
     const socket = this.#socket;
     output.flush(socket);
-    const waiting = socket.writableLength;
+    const waiting = output.waitingBytes + socket.writableLength;
     if (waiting === 0) return;
     // Only now, since an armed timer costs something for every read and write.
     socket.setTimeout(OUTPUT_STALL_TIMEOUT_MS);
@@ -312,6 +324,10 @@ export class Session implements SessionContext {
   }
 
   #drained(): void {
+    if (this.output.waitingBytes > 0) {
+      setImmediate(this.#proceed);
+      return;
+    }
     this.#socket.setTimeout(0);
     this.#unhold(HOLD_OUTPUT);
     const listeners = this.#drainListeners;
@@ -367,6 +383,7 @@ export class Session implements SessionContext {
   /** Sends what is there and ends our side; then the peer has CLOSE_LINGER_MS to end its own. */
   #end(): void {
     this.#flush();
+    this.output.finish(this.#socket);
     this.#state = 'ending';
     clearTimeout(this.#timer);
     this.#socket.end(() => this.#after(CLOSE_LINGER_MS, () => this.#socket.destroy()));
@@ -383,6 +400,7 @@ export class Session implements SessionContext {
     clearTimeout(this.#timer);
     this.#state = 'closed';
     this.#input.close();
+    this.output.discard();
     for (const listener of this.#closeListeners) listener();
     this.#closeListeners.clear();
     this.#drained();

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
-import { OUTPUT_CHUNK_BYTES, OUTPUT_CHUNKS_SPARE_MAX } from '../../server/limits.ts';
+import { OUTPUT_CHUNK_BYTES, OUTPUT_CHUNKS_SPARE_MAX, OUTPUT_PORTION_BYTES } from '../../server/limits.ts';
 import { OutputBuffer, OutputChunk, OutputChunkPool } from '../../server/output-buffer.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 
@@ -41,6 +41,15 @@ class SlowSocket {
     }
   }
 
+  /** All of it, and what waits behind it, as a session does at each 'drain'. */
+  takeAll(output: OutputBuffer): void {
+    this.take(this.waitingWrites);
+    while (output.waitingBytes > 0) {
+      output.proceed(asSocket(this));
+      this.take(this.waitingWrites);
+    }
+  }
+
   get waitingWrites(): number {
     return this.#waiting.length;
   }
@@ -67,18 +76,22 @@ test('what arrives is what was written, whatever the sizes, alignments and pace'
       if (random.chance(0.1)) output.cancel(byteLength);
       else expected.push(new Uint8Array(byteLength).fill(step));
       if (random.chance(0.1)) {
-        const adopted = new Uint8Array(random.below(5000)).fill(step + 1);
+        const most = random.chance(0.1) ? 3 * OUTPUT_PORTION_BYTES : 5000;
+        const adopted = new Uint8Array(random.below(most)).fill(step + 1);
         output.adopt(adopted);
         expected.push(adopted.slice());
       }
       if (random.chance(0.2)) output.flush(asSocket(socket));
       if (random.chance(0.1)) socket.isPrompt = !socket.isPrompt;
       if (random.chance(0.2)) socket.take(1 + random.below(4));
+      if (socket.waitingWrites === 0 && output.waitingBytes > 0 && random.chance(0.5)) {
+        output.proceed(asSocket(socket));
+      }
       if (random.chance(0.1)) await Promise.resolve();
     }
     output.flush(asSocket(socket));
     assert.equal(output.length, 0);
-    socket.take(socket.waitingWrites);
+    socket.takeAll(output);
     assert.ok(Buffer.concat(socket.arrived).equals(Buffer.concat(expected)), `seed ${seed}, round ${round}`);
   }
 });
@@ -109,6 +122,42 @@ test('frames that leave no gap leave in one write', () => {
   for (let count = 0; count < 100; count++) output.reserveAligned(24);
   output.flush(asSocket(socket));
   assert.equal(socket.arrived.length, 1);
+});
+
+test('a large response leaves in portions, whatever it consists of, and what comes later stays behind it', () => {
+  const socket = new SlowSocket();
+  socket.isPrompt = false;
+  const output = new OutputBuffer(new OutputChunkPool());
+  const pieces = [1, 100, OUTPUT_PORTION_BYTES * 2.5, 70_000, OUTPUT_PORTION_BYTES - 1, 3];
+  const bytes = pieces.map((byteLength, index) => new Uint8Array(byteLength).fill(index + 1));
+  for (const piece of bytes) output.adopt(piece);
+  output.flush(asSocket(socket));
+  const later = output.reserve(5);
+  output.bytes.fill(77, later, later + 5);
+  output.flush(asSocket(socket));
+  const portions: number[] = [];
+  for (;;) {
+    portions.push(socket.writableLength);
+    socket.take(socket.waitingWrites);
+    if (output.waitingBytes === 0) break;
+    output.proceed(asSocket(socket));
+  }
+  assert.ok(portions.every((byteLength) => byteLength <= OUTPUT_PORTION_BYTES));
+  assert.equal(portions.length, 4);
+  const expected = Buffer.concat([...bytes, new Uint8Array(5).fill(77)]);
+  assert.ok(Buffer.concat(socket.arrived).equals(expected));
+});
+
+test('the end of a connection does not wait for portions', () => {
+  const socket = new SlowSocket();
+  const output = new OutputBuffer(new OutputChunkPool());
+  const piece = new Uint8Array(OUTPUT_PORTION_BYTES * 3).fill(9);
+  output.adopt(piece);
+  output.flush(asSocket(socket));
+  assert.equal(output.waitingBytes, OUTPUT_PORTION_BYTES * 2);
+  output.finish(asSocket(socket));
+  assert.equal(output.waitingBytes, 0);
+  assert.ok(Buffer.concat(socket.arrived).equals(Buffer.from(piece)));
 });
 
 test('what was discarded never arrives', () => {
