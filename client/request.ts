@@ -3,14 +3,15 @@
  *
  * I1  A request ends once: its answer was received, or `refuse` was called with the error that stands.
  * I2  All attempts share one deadline, counted from the operation's beginning.
- * I3  From its first submission to its end it counts as open, which `close` waits for.
+ * I3  When an attempt may have been carried out, so may the request, whatever a later attempt failed with: the error says so.
+ * I4  From its first submission to its end it counts as open, which `close` waits for.
  *
  * A promise is made by the operation, not by the attempt: the path without failures has no wrapper around it.
  */
 import type { ByteWriter, Frame, RequestOptions } from '../protocol/index.ts';
 import type { Call } from './call.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { MillraceError } from './errors.ts';
+import { MillraceError } from './errors.ts';
 import { type RequestKind, retryDelayMs } from './retry.ts';
 
 export abstract class Request implements Call {
@@ -20,6 +21,8 @@ export abstract class Request implements Call {
   readonly sequence: number;
   protected readonly dispatcher: Dispatcher;
   protected attempts: number;
+  /** An attempt has ended without saying whether it was carried out. */
+  private isUnclear = false;
 
   constructor(
     dispatcher: Dispatcher,
@@ -58,6 +61,7 @@ export abstract class Request implements Call {
 
   fail(error: MillraceError): void {
     const { dispatcher } = this;
+    if (error.indeterminate) this.isUnclear = true;
     const leftMs = this.deadlineMs - performance.now();
     const { retryWrites } = dispatcher.context.options;
     const delayMs = dispatcher.isClosed
@@ -67,7 +71,7 @@ export abstract class Request implements Call {
       dispatcher.retryLater(delayMs, error, this);
       return;
     }
-    this.refuse(error);
+    this.refuse(this.isUnclear && !error.indeterminate ? unclear(error) : error);
     this.end();
   }
 
@@ -85,6 +89,11 @@ export abstract class Request implements Call {
     this.attempts += 1;
     this.route(error);
   }
+}
+
+function unclear(error: MillraceError): MillraceError {
+  const { code, message, retryable, retryAfterMs } = error;
+  return new MillraceError(code, message, { cause: error, indeterminate: true, retryable, retryAfterMs });
 }
 
 /** A request that any node answers (schemas, map, status, ping), or one shard for itself. */

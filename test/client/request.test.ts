@@ -53,6 +53,30 @@ test('attempts are bounded', async (context) => {
   assert.equal(dispatcher.openRequests, 0);
 });
 
+test('what was sent once may have been carried out, whatever the last attempt failed with', async (context) => {
+  const { server, dispatcher } = await start(context);
+  let attempts = 0;
+  server.on(OPERATIONS.PING, (request) => {
+    attempts += 1;
+    if (attempts === 1) request.drop();
+    else request.refuse('STORAGE_FULL');
+  });
+  const keyed = dispatcher.control('keyed', OPERATIONS.PING, encodePingRequest, decodePingResponse);
+  await assert.rejects(keyed, { code: 'STORAGE_FULL', indeterminate: true });
+  const next = dispatcher.control('keyed', OPERATIONS.PING, encodePingRequest, decodePingResponse);
+  await assert.rejects(next, { code: 'STORAGE_FULL', indeterminate: false });
+});
+
+test('a write that was sent before its server went away is told as one that may be there', async (context) => {
+  const { server, dispatcher } = await start(context);
+  server.on(OPERATIONS.PING, (request) => {
+    void server.close();
+    request.drop();
+  });
+  const kinds = ['keyed', OPERATIONS.PING, encodePingRequest, decodePingResponse] as const;
+  await assert.rejects(dispatcher.control(...kinds, 300), { code: 'CONNECT_FAILED', indeterminate: true });
+});
+
 test('an answer that cannot be decoded ends its request alone', async (context) => {
   const { server, dispatcher } = await start(context);
   const answer = server.handlerOf(OPERATIONS.MAP);
