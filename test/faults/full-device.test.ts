@@ -51,6 +51,8 @@ class Load {
       } catch (error) {
         const { code } = error as { code?: unknown };
         if (code === 'OVERLOADED') {
+          // Held back, not refused: that is no batch.
+          batch -= 1;
           await new Promise((resolve) => setTimeout(resolve, 20));
           continue;
         }
