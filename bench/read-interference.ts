@@ -26,6 +26,7 @@ const BUSY_ROUNDS_MAX = 9;
 const OVERWRITE_ROWS = 8192;
 /** How long a sweep is waited for while rows are overwritten. */
 const SWEEP_WAIT_MS = 30_000;
+const REST_WAIT_MS = 60_000;
 
 interface Round {
   load: LoadResult;
@@ -114,6 +115,19 @@ async function pushOver(client: Millrace, group: Group, rowCount: number): Promi
   return false;
 }
 
+/** Waits until nothing is being compacted any more: what the loading has left to do would be in the idle rounds. */
+async function comeToRest(client: Millrace): Promise<void> {
+  const deadlineMs = performance.now() + REST_WAIT_MS;
+  let compacted = -1;
+  for (;;) {
+    const before = compacted;
+    compacted = await figure(client, 'compactedBytes');
+    if (compacted === before && (await figure(client, 'sweepGroup')) === 0) return;
+    if (performance.now() > deadlineMs) throw new Error('compaction does not come to rest');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
 async function measure(directory: string, context: BenchmarkContext): Promise<Figures> {
   const rowCount = context.isQuick ? 40_000 : 1_850_000;
   const seconds = context.isQuick ? 0.5 : 2;
@@ -155,6 +169,7 @@ async function measure(directory: string, context: BenchmarkContext): Promise<Fi
     const isSweeping = (await figure(client, 'sweepGroup')) > 0;
     return { load, turns, compactedBytes, scans: (scanning?.finished ?? 0) - scansBefore, isSweeping };
   };
+  await comeToRest(client);
   // Blocks come into the cache.
   await round('warm-up');
   const idle: Round[] = [];

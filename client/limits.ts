@@ -50,17 +50,20 @@ export const RECONNECT_DELAY_MS_MAX = 2_000;
 /** Choices of features for which a group keeps a compiled reader of rows: programs have a handful, generated ones any number. */
 export const READERS_KEPT_MAX = 64;
 
-/** Rows a put request at most: about 4 ms of encoding, the longest that the caller's event loop is held at a time. */
-export const PUT_CHUNK_ROWS = 4_096;
+/**
+ * Rows a put request at most: about a millisecond of encoding for the caller's event loop, and of checking and laying down for the
+ * shard's, in one turn each.
+ */
+export const PUT_CHUNK_ROWS = 1_024;
 
-/** A put request is sent when its rows reach this: large enough for one group commit, small enough to answer soon. */
-export const PUT_CHUNK_BYTES: number = 1024 * 1024;
+/** A put request is sent when its rows reach this: as much as one group commit. */
+export const PUT_CHUNK_BYTES: number = 256 * 1024;
 
 /** Rows of a patch request at most: four of them are the 1,024 keyed rows that a partition remembers, so a repeat is known whole. */
 export const PATCH_CHUNK_ROWS = 256;
 
 /** Pieces of one `put` call under way at a time: one is committed while the next are encoded and sent. */
-export const PUT_CHUNKS_IN_FLIGHT = 4;
+export const PUT_CHUNKS_IN_FLIGHT = 16;
 
 /** Bytes of Arrow data a shard may send ahead of the consumer, unless the caller says otherwise. */
 export const SCAN_CREDIT_BYTES_DEFAULT: number = 8 * 1024 * 1024;
