@@ -1,11 +1,13 @@
 /**
- * A scan thread's line to its shard's thread: the versions that are still in the write buffer, and flushes for backups.
+ * A scan thread's line to its shard's thread: the versions that are still in the write buffer, flushes for backups, and blocks found
+ * damaged.
  *
  * I1  Every question is answered once, in any order; a question's answer may be no longer wanted, which is the asker's
  *     to know.
  * I2  Questions in flight are bounded by those who ask: a scan has at most one.
  */
 import { strict as assert } from 'node:assert';
+import type { CorruptBlock } from '../storage/index.ts';
 import { ServerError } from './server-error.ts';
 import type { PeerAnswer, PeerRequest } from './worker-messages.ts';
 
@@ -54,6 +56,11 @@ export class ShardPeer {
     const requestId = this.#nextRequestId++;
     this.#pending.set(requestId, done);
     this.#port.postMessage({ requestId, isFlush: true });
+  }
+
+  /** Tells the shard of a damaged block, so that it refuses what the block held to everybody. */
+  report(damaged: CorruptBlock): void {
+    this.#port.postMessage({ damaged });
   }
 
   #receive(answer: PeerAnswer): void {

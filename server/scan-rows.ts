@@ -37,7 +37,7 @@ export type ScanProgress = 'rows' | 'more' | 'waiting' | 'end';
 /** What the scans of a thread read from, and how they wait. */
 export interface ScanSource {
   readonly reader: SnapshotReader;
-  readonly peer: Pick<ShardPeer, 'ask'>;
+  readonly peer: Pick<ShardPeer, 'ask' | 'report'>;
   readonly nowMicros: () => number;
   readonly after: (delayMs: number, run: () => void) => () => void;
 }

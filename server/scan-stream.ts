@@ -21,7 +21,7 @@ import {
   OPERATIONS,
   SCAN_DATA_PREFIX_BYTES,
 } from '../protocol/index.ts';
-import { assertHistory } from '../storage/index.ts';
+import { assertHistory, StorageError } from '../storage/index.ts';
 import { ArrowWriter } from './arrow-writer.ts';
 import type { Group } from './group-table.ts';
 import { OUTPUT_HIGH_WATER_BYTES } from './limits.ts';
@@ -196,6 +196,8 @@ export class ScanStream {
   }
 
   #fail(error: unknown): void {
+    if (error instanceof StorageError && error.block !== undefined)
+      this.#host.source.peer.report(error.block);
     const code = errorCodeOf(error);
     if (code === undefined || code === 'INTERNAL') this.#host.log.error({ err: error }, 'scan failed');
     if (code === undefined) this.refuse('INTERNAL', 'the server failed on this scan; its log says why');

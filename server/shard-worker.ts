@@ -107,6 +107,10 @@ function answerPeer(store: ShardStore, peer: MessagePort): void {
     peer.postMessage(answer);
   };
   peer.on('message', (request: PeerRequest) => {
+    if ('damaged' in request) {
+      store.reportDamage(request.damaged);
+      return;
+    }
     const { requestId } = request;
     if ('isFlush' in request) {
       const flushed = (): void => peer.postMessage({ requestId, flushNumber: 0, bytes: new Uint8Array(0) });

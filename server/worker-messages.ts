@@ -16,7 +16,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { PartitionMap } from '../cluster/index.ts';
 import type { ErrorCodeName, GroupSchema } from '../protocol/index.ts';
-import type { CompactionSettings } from '../storage/index.ts';
+import type { CompactionSettings, CorruptBlock } from '../storage/index.ts';
 import type { LogLevel } from './config.ts';
 
 export type WorkerRole = 'shard' | 'scan';
@@ -101,7 +101,7 @@ export interface WorkerFailure {
 
 /**
  * From a scan thread to its shard: the versions of these partitions that are still in the write buffer; or a flush, which is
- * answered, without bytes, when everything durable so far is in blocks.
+ * answered, without bytes, when everything durable so far is in blocks; or a block that it found damaged, which is not answered.
  */
 export type PeerRequest =
   | {
@@ -111,7 +111,8 @@ export type PeerRequest =
       /** Null, or a read point that the shard must have closed. */
       readonly readPointMicros: number | null;
     }
-  | { readonly requestId: number; readonly isFlush: true };
+  | { readonly requestId: number; readonly isFlush: true }
+  | { readonly damaged: CorruptBlock };
 
 export type PeerAnswer =
   | {

@@ -44,7 +44,7 @@ export type { ShardStatus, ShardStoreOptions } from './shard-options.ts';
 export { openShardSource, type ShardSource } from './shard-source.ts';
 export { openShardStore, ShardStore } from './shard-store.ts';
 export { SnapshotReader, SnapshotStep } from './snapshot.ts';
-export { StorageError, type StorageErrorCode } from './storage-error.ts';
+export { type CorruptBlock, StorageError, type StorageErrorCode } from './storage-error.ts';
 export { ValueVerifier } from './stored-value.ts';
 export { type VerifiedFiles, verifyFiles } from './verify-files.ts';
 export { type Finding, type FindingKind, type VerifiedBlocks, verifyBlocks } from './verify-shard.ts';

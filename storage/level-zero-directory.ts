@@ -172,6 +172,12 @@ export class LevelZeroDirectory {
     return this.values.has(number);
   }
 
+  /** Whether some value lists the block. A walk over all values, for when a block is found damaged. */
+  lists(sequence: number): boolean {
+    for (const { sequences } of this.values.values()) if (sequences.includes(sequence)) return true;
+    return false;
+  }
+
   /** The numbers of all values. */
   numbers(): IterableIterator<number> {
     return this.values.keys();

@@ -120,7 +120,7 @@ export async function openShardParts(options: ShardStoreOptions): Promise<ShardP
       levelZero,
       units,
       compaction,
-      watch: new DamageWatch(damage, levelZero),
+      watch: new DamageWatch(damage, levelZero, store),
       indexCheckpoint: recovery.loaded,
       buffer,
       versions,

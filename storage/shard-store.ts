@@ -31,7 +31,7 @@ import { ReadPoint } from './read-point.ts';
 import { SealClock } from './seal-clock.ts';
 import { pauseOf, type ShardStatus, type ShardStoreOptions } from './shard-options.ts';
 import { openShardParts, type ShardParts } from './shard-parts.ts';
-import { StorageError } from './storage-error.ts';
+import { type CorruptBlock, StorageError } from './storage-error.ts';
 import type { RecordFilter } from './sweep-fate.ts';
 import { WritePath } from './write-path.ts';
 import type { WriteRequest } from './write-request.ts';
@@ -297,6 +297,11 @@ export class ShardStore {
   /** Removes the index checkpoint: a start then builds the index from the blocks. The next one is written when it is due. */
   discardIndexCheckpoints(): Promise<void> {
     return this.indexCheckpoints.discard();
+  }
+
+  /** A reader in another thread has found a block damaged: what it held is not served any more. */
+  reportDamage(block: CorruptBlock): void {
+    this.parts.watch.report(block);
   }
 
   /** The first of the blocks that are damaged. */

@@ -258,7 +258,9 @@ export class SnapshotStep {
       const sequence = this.#sequences[this.#nextBlock++]!;
       const block = this.#snapshot.read(LEVEL_ZERO_KEY_HI, sequence);
       if (block === undefined) {
-        throw new StorageError('BLOCK_CORRUPT', `level-0 block ${sequence} is listed, but missing`);
+        throw new StorageError('BLOCK_CORRUPT', `level-0 block ${sequence} is listed, but missing`, {
+          block: { keyHi: LEVEL_ZERO_KEY_HI, keyLo: sequence, fault: 'it is missing' },
+        });
       }
       this.#add(
         block,

@@ -268,10 +268,6 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/recovery.test.ts',
     why: 'all blocks, damaged ones and those newer than a checkpoint are applied by the starts there',
   },
-  'storage/damage-watch.ts': {
-    by: 'storage/recovery.test.ts',
-    why: 'lookups, writes and scans that touch damage are refused, and what they find is noted, there',
-  },
   'storage/flush-cycle.ts': {
     by: 'storage/shard-store.test.ts',
     why: 'when a flush begins and who waits for it only shows on a whole shard',

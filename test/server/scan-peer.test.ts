@@ -22,7 +22,7 @@ test('answers find the question they belong to', () => {
   for (const group of [1, 2]) {
     peer.ask(group, Uint16Array.of(3), (error, versions) => results.push(error?.code ?? versions));
   }
-  const [first, second] = sent.map(({ requestId }) => requestId);
+  const [first, second] = sent.map((request) => ('damaged' in request ? 0 : request.requestId));
   const bytes = new Uint8Array(0);
   answer({ requestId: second!, flushNumber: 7, bytes });
   answer({ requestId: first!, code: 'SHUTTING_DOWN', message: 'closing' });
@@ -44,8 +44,16 @@ test('a flush is a question without partitions, answered like the others', () =>
   const results: (string | null)[] = [];
   for (const _ of [1, 2]) peer.flush((error) => results.push(error?.code ?? null));
   const [first, second] = sent;
-  assert.ok(first !== undefined && 'isFlush' in first);
+  assert.ok(first !== undefined && 'isFlush' in first && second !== undefined && 'isFlush' in second);
   answer({ requestId: first.requestId, flushNumber: 0, bytes: new Uint8Array(0) });
-  answer({ requestId: second!.requestId, code: 'SHUTTING_DOWN', message: 'closing' });
+  answer({ requestId: second.requestId, code: 'SHUTTING_DOWN', message: 'closing' });
   assert.deepEqual(results, [null, 'SHUTTING_DOWN']);
+});
+
+test('a damaged block is told, not asked', () => {
+  const sent: PeerRequest[] = [];
+  const { peer } = peerWith(sent);
+  const damaged = { keyHi: 1, keyLo: 7, fault: 'checksum differs' };
+  peer.report(damaged);
+  assert.deepEqual(sent, [{ damaged }]);
 });

@@ -29,7 +29,7 @@ import {
 import type { BufferedVersionsDone } from '../../server/scan-peer.ts';
 import { ScanThread } from '../../server/scan-thread.ts';
 import { ServerError } from '../../server/server-error.ts';
-import { loadChecksum, SnapshotReader } from '../../storage/index.ts';
+import { type CorruptBlock, loadChecksum, SnapshotReader } from '../../storage/index.ts';
 import { RecordingSession } from '../support/recording-session.ts';
 import { encodeRecords, MemoryBlockStore, type StoredRecord } from '../support/stored-records.ts';
 
@@ -80,6 +80,8 @@ class Bench {
   /** What the shard says its flush number is; the store's unless set. */
   shardFlushNumber: number | undefined;
   asked = 0;
+  /** Blocks that the shard was told of. */
+  readonly reported: CorruptBlock[] = [];
   readonly scans: ScanThread;
   readonly timers: Set<Timer> = new Set();
   nowMs = 0;
@@ -91,7 +93,10 @@ class Bench {
     this.scans = new ScanThread({
       source: {
         reader: new SnapshotReader(this.store, shardCount),
-        peer: { ask: (group, partitions, done) => this.#ask(group, partitions, done) },
+        peer: {
+          ask: (group, partitions, done) => this.#ask(group, partitions, done),
+          report: (block) => this.reported.push(block),
+        },
         nowMicros: () => NOW_SECONDS * 1e6,
         after: (delayMs, run) => {
           const timer = { atMs: this.nowMs + delayMs, run };
@@ -513,6 +518,10 @@ test('what goes wrong ends the scan it happens to, and no other', () => {
   bench.begin(sessions[0]!);
   bench.run();
   assert.equal(new Collector(sessions[0]!).result().error, 'BLOCK_CORRUPT');
+  assert.deepEqual(
+    bench.reported.map(({ fault }) => fault),
+    ['checksum differs'],
+  );
   assert.equal(bench.store.snapshots, 0);
   assert.equal(bench.scans.status()['scans'], 0);
 });
