@@ -17,6 +17,7 @@
  * Left to others: framing and bounds (session.ts), the choice of a handler (dispatch.ts), the handlers (operations/).
  */
 import type { ErrorCodeName, Frame } from '../protocol/index.ts';
+import type { OutputChunkPool, OutputPiece } from './output-buffer.ts';
 
 /** The response being written: `reserve` may replace all three, so read them after it. */
 export interface ResponseBytes {
@@ -47,8 +48,10 @@ export interface SessionContext {
   reserve(operation: number, correlationId: number, bodyBytes: number, flags: number): number;
   /** Sends whole response frames, as an encoder of the protocol wrote them; the bytes are copied. */
   send(frames: Uint8Array): void;
-  /** Sends one whole response frame, in pieces, without a copy: they belong to the connection now. */
-  adopt(pieces: readonly Uint8Array[]): void;
+  /** Sends one whole response frame, in pieces, without a copy: they and their chunks belong to the connection now. */
+  adopt(pieces: readonly OutputPiece[]): void;
+  /** Where the chunks of pieces come from, and go back to when they were sent. */
+  readonly chunks: OutputChunkPool;
   /** `flags` are 0: an error ends its request. */
   respondError(
     operation: number,

@@ -48,6 +48,12 @@ export class OutputChunkPool {
   }
 }
 
+/** Bytes that somebody else has written, and the chunk that they lie in and that nobody else uses, if any. */
+export interface OutputPiece {
+  readonly bytes: Uint8Array;
+  readonly chunk: OutputChunk | null;
+}
+
 interface Segment {
   readonly bytes: Uint8Array;
   /** Moves on as portions leave. */
@@ -115,11 +121,14 @@ export class OutputBuffer {
     return offset;
   }
 
-  /** Puts bytes that somebody else has written behind what was reserved, without a copy. They are not written again. */
-  adopt(bytes: Uint8Array): void {
+  /**
+   * Puts bytes that somebody else has written behind what was reserved, without a copy. They are not written again; their chunk is
+   * free when they have left.
+   */
+  adopt(bytes: Uint8Array, chunk: OutputChunk | null): void {
     if (this.#chunk !== NO_CHUNK) this.#closeSegment(false);
     this.#start = this.#end;
-    this.#closed.push({ bytes, start: 0, end: bytes.byteLength, chunk: null });
+    this.#closed.push({ bytes, start: 0, end: bytes.byteLength, chunk });
     this.length += bytes.byteLength;
   }
 

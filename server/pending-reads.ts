@@ -31,6 +31,7 @@ import {
   SHARD_READS_MAX,
 } from './limits.ts';
 import type { ResponseBytes, SessionContext } from './operation.ts';
+import type { OutputChunkPool, OutputPiece } from './output-buffer.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import type { ShardServices } from './shard-services.ts';
 
@@ -39,7 +40,7 @@ export interface SlicedResponse {
   /** Takes rows from the batch, whose first is the request's `from`th: how many, at least one. Throws what refuses the whole. */
   add(batch: ReadBatch, arenas: ArenaTable, from: number): number;
   /** The whole frame, in pieces that are not written again. */
-  finish(correlationId: number): readonly Uint8Array[];
+  finish(correlationId: number): readonly OutputPiece[];
 }
 
 /** Zeroed bytes of a response that is made beside the connection's output. */
@@ -59,7 +60,8 @@ export interface ReadResponder {
   respond(context: SessionContext, correlationId: number, batch: ReadBatch): boolean;
   /** The most that a sliced response of `count` keys keeps in memory. */
   slicedBytes(count: number): number;
-  slice(count: number): SlicedResponse;
+  /** `chunks`: of the connection that it will be sent on. */
+  slice(count: number, chunks: OutputChunkPool): SlicedResponse;
 }
 
 /** What is left of a request when its frame is gone. */
@@ -251,7 +253,7 @@ export class PendingReads {
     const { count } = read.keys;
     const bytes = read.responder!.slicedBytes(count);
     this.#admit(bytes);
-    read.sliced = read.responder!.slice(count);
+    read.sliced = read.responder!.slice(count, read.context!.chunks);
     const before = read.bytes;
     this.#take(read, bytes);
     // One request, with more bytes than it had.

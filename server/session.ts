@@ -38,7 +38,7 @@ import {
 } from './limits.ts';
 import type { Logger } from './log.ts';
 import type { SessionContext } from './operation.ts';
-import { OutputBuffer, type OutputChunkPool } from './output-buffer.ts';
+import { OutputBuffer, type OutputChunkPool, type OutputPiece } from './output-buffer.ts';
 import { correlationIdOf, operationOf } from './request-fields.ts';
 import { errorCodeOf, messageOf } from './server-error.ts';
 import { type PartialFramesBudget, SessionInput } from './session-input.ts';
@@ -169,9 +169,13 @@ export class Session implements SessionContext {
     this.#scheduleFlush();
   }
 
-  adopt(pieces: readonly Uint8Array[]): void {
+  get chunks(): OutputChunkPool {
+    return this.#services.pool;
+  }
+
+  adopt(pieces: readonly OutputPiece[]): void {
     if (!this.isOpen) return;
-    for (const piece of pieces) this.output.adopt(piece);
+    for (const { bytes, chunk } of pieces) this.output.adopt(bytes, chunk);
     this.#scheduleFlush();
   }
 

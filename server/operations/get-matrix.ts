@@ -24,6 +24,7 @@ import { type ArenaTable, RECORD_MISSING, type ReadBatch, recordPayloadOffset } 
 import { deadlineOf } from '../deadlines.ts';
 import { READ_KEYS_MAX, READ_TURN_BYTES } from '../limits.ts';
 import type { Operation, ResponseBytes, SessionContext } from '../operation.ts';
+import type { OutputPiece } from '../output-buffer.ts';
 import { ownResponse, type PendingReads, type ReadResponder, type SlicedResponse } from '../pending-reads.ts';
 import { type Projection, projectMissing, projectRow } from '../projection.ts';
 import { correlationIdOf } from '../request-fields.ts';
@@ -121,10 +122,10 @@ class SlicedMatrix implements SlicedResponse {
     return count;
   }
 
-  finish(correlationId: number): readonly Uint8Array[] {
+  finish(correlationId: number): readonly OutputPiece[] {
     const { view, bytes } = this.#frame;
     writeResponseHeader(view, 0, bytes.length, OPERATIONS.GET_MATRIX, 0, correlationId, 0);
-    return [bytes];
+    return [{ bytes, chunk: null }];
   }
 }
 

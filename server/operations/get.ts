@@ -72,6 +72,6 @@ function getResponder(shard: ShardServices): ReadResponder {
     },
     // How many bytes the rows will have is not known before.
     slicedBytes: () => FRAME_BYTES_MAX,
-    slice: (count: number) => new SlicedRows(count),
+    slice: (count, chunks) => new SlicedRows(count, chunks),
   };
 }

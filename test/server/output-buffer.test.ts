@@ -78,7 +78,7 @@ test('what arrives is what was written, whatever the sizes, alignments and pace'
       if (random.chance(0.1)) {
         const most = random.chance(0.1) ? 3 * OUTPUT_PORTION_BYTES : 5000;
         const adopted = new Uint8Array(random.below(most)).fill(step + 1);
-        output.adopt(adopted);
+        output.adopt(adopted, null);
         expected.push(adopted.slice());
       }
       if (random.chance(0.2)) output.flush(asSocket(socket));
@@ -130,7 +130,7 @@ test('a large response leaves in portions, whatever it consists of, and what com
   const output = new OutputBuffer(new OutputChunkPool());
   const pieces = [1, 100, OUTPUT_PORTION_BYTES * 2.5, 70_000, OUTPUT_PORTION_BYTES - 1, 3];
   const bytes = pieces.map((byteLength, index) => new Uint8Array(byteLength).fill(index + 1));
-  for (const piece of bytes) output.adopt(piece);
+  for (const piece of bytes) output.adopt(piece, null);
   output.flush(asSocket(socket));
   const later = output.reserve(5);
   output.bytes.fill(77, later, later + 5);
@@ -148,11 +148,25 @@ test('a large response leaves in portions, whatever it consists of, and what com
   assert.ok(Buffer.concat(socket.arrived).equals(expected));
 });
 
+test('the chunk of adopted bytes is free when all of them have left', () => {
+  const pool = new OutputChunkPool();
+  const socket = new SlowSocket();
+  socket.isPrompt = false;
+  const output = new OutputBuffer(pool);
+  const chunks = Array.from({ length: 3 }, () => pool.acquire(OUTPUT_CHUNK_BYTES));
+  for (const chunk of chunks) output.adopt(chunk.bytes, chunk);
+  output.flush(asSocket(socket));
+  assert.ok(!chunks.includes(pool.acquire(1)), 'the socket holds them, or they wait for it');
+  socket.takeAll(output);
+  const free = Array.from({ length: 3 }, () => pool.acquire(1));
+  assert.ok(free.every((chunk) => chunks.includes(chunk)));
+});
+
 test('the end of a connection does not wait for portions', () => {
   const socket = new SlowSocket();
   const output = new OutputBuffer(new OutputChunkPool());
   const piece = new Uint8Array(OUTPUT_PORTION_BYTES * 3).fill(9);
-  output.adopt(piece);
+  output.adopt(piece, null);
   output.flush(asSocket(socket));
   assert.equal(output.waitingBytes, OUTPUT_PORTION_BYTES * 2);
   output.finish(asSocket(socket));

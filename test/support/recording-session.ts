@@ -8,6 +8,7 @@ import {
   writeResponseHeader,
 } from '../../protocol/index.ts';
 import type { ResponseBytes, SessionContext } from '../../server/operation.ts';
+import { OutputChunkPool, type OutputPiece } from '../../server/output-buffer.ts';
 
 export interface RecordedFrame {
   readonly frame: Frame;
@@ -25,6 +26,7 @@ export class RecordingSession implements SessionContext {
   /** Set by the test: what the kernel has not taken. */
   outputBytes = 0;
   requestsInFlight = 0;
+  readonly chunks: OutputChunkPool = new OutputChunkPool();
   readonly #frames: Uint8Array[] = [];
   #drainListeners: (() => void)[] = [];
   readonly #closeListeners: Set<() => void> = new Set();
@@ -47,8 +49,12 @@ export class RecordingSession implements SessionContext {
     this.#frames.push(frames.slice());
   }
 
-  adopt(pieces: readonly Uint8Array[]): void {
-    this.#frames.push(Buffer.concat(pieces));
+  adopt(pieces: readonly OutputPiece[]): void {
+    this.#frames.push(Buffer.concat(pieces.map(({ bytes }) => bytes)));
+    for (const { chunk } of pieces) {
+      chunk?.bytes.fill(0xee);
+      if (chunk !== null) this.chunks.release(chunk);
+    }
   }
 
   respondError(operation: number, correlationId: number, code: ErrorCodeName, message: string): void {
