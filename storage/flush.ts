@@ -33,6 +33,7 @@ import { type Checkpoint, encodeCheckpoint } from './checkpoint.ts';
 import { flushOrder } from './flush-order.ts';
 import { WHERE_BUFFER, WHERE_LEVEL_ZERO } from './index-entry.ts';
 import type { IndexTable } from './index-table.ts';
+import { IndexTouch } from './index-touch.ts';
 import { DirectoryValue, encodeDirectory, type LevelZeroDirectory } from './level-zero-directory.ts';
 import { FLUSH_SLICE_BYTES, FLUSH_STEP_BYTES, FLUSH_SWAP_RECORDS } from './limits.ts';
 import type { PartitionClock } from './partition-clock.ts';
@@ -65,12 +66,14 @@ class NewPlaces {
   readonly offset: Uint16Array;
   readonly digestLo: Uint32Array;
   readonly digestHi: Uint32Array;
+  readonly groups: Uint16Array;
 
   constructor(count: number) {
     this.sequence = new Uint32Array(count);
     this.offset = new Uint16Array(count);
     this.digestLo = new Uint32Array(count);
     this.digestHi = new Uint32Array(count);
+    this.groups = new Uint16Array(count);
   }
 }
 
@@ -78,10 +81,12 @@ export class Flush {
   /** What the store holds on disk. */
   checkpoint: Checkpoint;
   private readonly options: FlushOptions;
+  private readonly touch: IndexTouch;
   private readonly builder: BlockBuilder = new BlockBuilder(LEVEL_ZERO);
 
   constructor(options: FlushOptions) {
     this.options = options;
+    this.touch = new IndexTouch(options.index, options.shardCount);
     this.checkpoint = options.checkpoint;
   }
 
@@ -186,11 +191,13 @@ export class Flush {
     const { chunks } = this.options;
     let at = position;
     while (at < order.length && builder.bytes < bytesEnd) {
-      const place = buffer.places[order[at] as number] as number;
+      const record = order[at] as number;
+      const place = buffer.places[record] as number;
       const { arena } = chunks.chunk(placeSlot(place));
       const offset = placeOffset(place);
       places.digestLo[at] = readRecordDigestLo(arena.view, offset);
       places.digestHi[at] = readRecordDigestHi(arena.view, offset);
+      places.groups[at] = buffer.groups[record] as number;
       places.offset[at] = builder.append(arena, offset);
       places.sequence[at] = builder.blockIndex;
       at += 1;
@@ -199,9 +206,14 @@ export class Flush {
   }
 
   private async swap(buffer: WriteBuffer, order: Uint32Array, places: NewPlaces): Promise<void> {
+    const { digestLo, digestHi, groups } = places;
     for (let from = 0; from < order.length; from += FLUSH_SWAP_RECORDS) {
       const to = Math.min(from + FLUSH_SWAP_RECORDS, order.length);
-      for (let at = from; at < to; at++) this.swapOne(buffer, order[at] as number, places, at);
+      let touchedTo = from;
+      for (let at = from; at < to; at++) {
+        if (at === touchedTo) touchedTo = this.touch.touchColumns(digestLo, digestHi, groups, at, to);
+        this.swapOne(buffer, order[at] as number, places, at);
+      }
       await this.options.pause();
     }
   }
@@ -212,7 +224,7 @@ export class Flush {
     const digestLo = places.digestLo[at] as number;
     const digestHi = places.digestHi[at] as number;
     const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;
-    const group = buffer.groups[record] as number;
+    const group = places.groups[at] as number;
     const handle = index.findPlace(localPartition, digestHi, digestLo, group, WHERE_BUFFER, place, 0);
     if (handle >= 0) {
       const sequence = places.sequence[at] as number;

@@ -39,6 +39,24 @@ export class IndexTouch {
     return at;
   }
 
+  /** Touches the lines of keys given as columns, INDEX_TOUCH_RECORDS from `from` on at most; answers where it ended. */
+  touchColumns(
+    digestLo: Uint32Array,
+    digestHi: Uint32Array,
+    groups: Uint16Array,
+    from: number,
+    to: number,
+  ): number {
+    const { index, homes, shardCount } = this;
+    const end = Math.min(to, from + INDEX_TOUCH_RECORDS);
+    for (let at = from; at < end; at++) {
+      const localPartition = (((digestLo[at] as number) & PARTITION_MASK) / shardCount) | 0;
+      homes[at - from] = index.home(localPartition, (digestHi[at] as number) | 0, groups[at] as number);
+    }
+    index.touch(homes, 0, end - from);
+    return end;
+  }
+
   /** Touches the lines of the keys with these digests, INDEX_TOUCH_RECORDS from `from` on at most; answers where it ended. */
   touchDigests(group: number, digests: Uint32Array, from: number, to: number): number {
     const { index, homes, shardCount } = this;

@@ -6,6 +6,7 @@
  * I2  After `apply` no entry names an old place, so the old blocks may go.
  */
 import type { IndexTable } from './index-table.ts';
+import { IndexTouch } from './index-touch.ts';
 
 const COLUMNS_FIRST = 4096;
 const PARTITION_MASK = 4095;
@@ -82,7 +83,12 @@ export class SweepMoves {
     firstOf: Readonly<Record<number, number>>,
     onSuperseded: (group: number, localPartition: number, recordBytes: number) => void,
   ): void {
+    const touch = new IndexTouch(index, shardCount);
+    let touchedTo = from;
     for (let at = from; at < to; at += 1) {
+      if (at === touchedTo) {
+        touchedTo = touch.touchColumns(this.digestLo, this.digestHi, this.groups, at, to);
+      }
       const digestLo = this.digestLo[at] as number;
       const group = this.groups[at] as number;
       const localPartition = ((digestLo & PARTITION_MASK) / shardCount) | 0;

@@ -57,6 +57,7 @@ export async function runSweep(options: SweepOptions): Promise<boolean> {
     noteBlock(damage, directory, LEVEL_ZERO_KEY_HI, source.sequence, source.fault);
     step.carry(source);
   });
+  merge.beginSweep();
   const passing = runs.flat().sort((a, b) => a.lastUnit - b.lastUnit);
   let passed = 0;
   let unitsInTurn = 0;

@@ -31,6 +31,7 @@ import type { BlockKey, BlockStore } from './block-store.ts';
 import { type Damage, noteBlock } from './damage.ts';
 import type { GroupPolicies } from './group-policy.ts';
 import { WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import { LevelOneKeys } from './level-one-keys.ts';
 import type { LevelZeroDirectory } from './level-zero-directory.ts';
 import {
   BLOCK_BYTES,
@@ -98,12 +99,19 @@ export class UnitMerge {
   unitsRewritten = 0;
   private readonly options: UnitMergeOptions;
   private readonly unit: SweepUnit = new SweepUnit();
+  private readonly keysAhead: LevelOneKeys;
   private scratch: Arena = arenaOf(new Uint8Array(PAGE_BYTES));
   private sliceRecords = 0;
   private sliceBytes = 0;
 
   constructor(options: UnitMergeOptions) {
     this.options = options;
+    this.keysAhead = new LevelOneKeys(options.store);
+  }
+
+  /** A sweep begins or goes on: units come in ascending order from here. */
+  beginSweep(): void {
+    this.keysAhead.reset();
   }
 
   /** Consumes the unit's records of the sweep's sources. */
@@ -172,7 +180,7 @@ export class UnitMerge {
   ): Promise<void> {
     const { units, policies, damage, filterOf } = this.options;
     const localPartition = this.localPartition(partition);
-    const keys = this.levelOneKeys(group, partition);
+    const keys = this.keysAhead.of(group, partition);
     const { count, bytes } = this.unit;
     const isMerged =
       keys.length > 0 &&
