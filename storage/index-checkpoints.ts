@@ -10,7 +10,7 @@
  * I2  Write amplification is bounded: a checkpoint of n bytes begins after INDEX_CHECKPOINT_WRITE_RATIO × n bytes of blocks, or
  *     INDEX_CHECKPOINT_MICROS after the last one.
  * I3  A checkpoint is never needed. One that fails is given up and told; the one before it stays, and the next one is tried when due.
- * I4  When `discard` has settled no file of a checkpoint is there, and none appears that was begun before.
+ * I4  While something runs `without` one no file of a checkpoint is there, and none is begun.
  */
 import type { Clock, Disk } from './environment.ts';
 import type { IndexCheckpointHeader } from './index-checkpoint-format.ts';
@@ -63,6 +63,8 @@ export class IndexCheckpoints {
   private writer: IndexCheckpointWriter | undefined;
   private running: Promise<void> | undefined;
   private isStopped = false;
+  /** How much runs that must not be met by a checkpoint. */
+  private withheld = 0;
 
   constructor(options: IndexCheckpointsOptions) {
     this.options = options;
@@ -72,7 +74,7 @@ export class IndexCheckpoints {
 
   /** To be called after a flush, after a step of compaction and now and then: begins a checkpoint if one is due. */
   consider(): void {
-    if (this.running !== undefined || this.isStopped) return;
+    if (this.running !== undefined || this.isStopped || this.withheld > 0) return;
     const settled = this.options.settled();
     if (settled !== undefined && this.isDue(settled)) void this.start(settled);
   }
@@ -81,7 +83,8 @@ export class IndexCheckpoints {
   async writeLast(): Promise<void> {
     await this.running;
     const settled = this.options.settled();
-    if (settled === undefined || this.isStopped || this.writtenSince(settled) === 0) return;
+    if (settled === undefined || this.isStopped || this.withheld > 0 || this.writtenSince(settled) === 0)
+      return;
     if (this.options.index.rowCount * INDEX_ENTRY_BYTES > INDEX_CHECKPOINT_CLOSE_BYTES_MAX) return;
     await this.start(settled);
   }
@@ -93,8 +96,21 @@ export class IndexCheckpoints {
     await this.running;
   }
 
-  /** Removes every checkpoint: what it was written from has changed under it. The next one is written when due. */
-  async discard(): Promise<void> {
+  /**
+   * Runs what removes rows that a checkpoint has: before, every checkpoint is discarded, and none is begun until it has ended. So
+   * no start, after a crash at whatever point, loads entries of rows that are gone.
+   */
+  async without(run: () => Promise<void>): Promise<void> {
+    this.withheld += 1;
+    try {
+      await this.discard();
+      await run();
+    } finally {
+      this.withheld -= 1;
+    }
+  }
+
+  private async discard(): Promise<void> {
     const { disk, directory, clock } = this.options;
     this.writer?.abandon();
     await this.running;

@@ -3,8 +3,8 @@
  *
  *   1  wait for what was accepted; note the partition's highest LSN        a later put is a new row, and stays
  *   2  flush                                                               nothing of the key is above the checkpoint
- *   3  compaction writes the unit anew without the versions, and removes the blocks that held them
- *   4  the index checkpoint is discarded
+ *   3  index checkpoints are discarded, and none is begun before 4 is done: it would name versions that are gone
+ *   4  compaction writes the unit anew without the versions, and removes the blocks that held them
  *   5  the journal goes on in a file of zeros; what lies below the checkpoint is deleted, not recycled
  *   6  the block store's free pages are written over: free-page-eraser.ts
  *
@@ -42,12 +42,12 @@ export interface ErasureParts {
   /** The highest LSN that the partition has given out. */
   highestLsn(): number;
   flush(): Promise<void>;
+  /** Steps 3 and 4. */
   dropRecords(
     group: number,
     partition: number,
     isDropped: (view: DataView, at: number) => boolean,
   ): Promise<void>;
-  discardIndexCheckpoints(): Promise<void>;
   /** Lets the journal go on in a new file, and deletes those that lie below the checkpoint. */
   renewJournal(): Promise<void>;
 }
@@ -60,7 +60,6 @@ export async function eraseKey(parts: ErasureParts, erased: ErasedKey): Promise<
   await parts.dropRecords(erased.group, erased.partition, (view, at) => {
     return readRecordLsn(view, at) <= lsnMax && isRecordOf(erased, view, at);
   });
-  await parts.discardIndexCheckpoints();
   await parts.renewJournal();
   await overwriteFreePages(parts.store);
   return lsnMax;

@@ -294,11 +294,6 @@ export class ShardStore {
     this.compaction.consider();
   }
 
-  /** Removes the index checkpoint: a start then builds the index from the blocks. The next one is written when it is due. */
-  discardIndexCheckpoints(): Promise<void> {
-    return this.indexCheckpoints.discard();
-  }
-
   /** A reader in another thread has found a block damaged: what it held is not served any more. */
   reportDamage(block: CorruptBlock): void {
     this.parts.watch.report(block);
@@ -316,10 +311,10 @@ export class ShardStore {
 
   /**
    * Removes the versions of a group's partition for which `isDropped` answers true from all blocks; resolves when the blocks
-   * that held them are gone. What is not flushed stays: `flush` first.
+   * that held them are gone. What is not flushed stays: `flush` first. The index checkpoint is discarded, since it names them.
    */
   dropRecords(group: number, partition: number, isDropped: RecordFilter): Promise<void> {
-    return this.compaction.dropRecords(group, partition, isDropped);
+    return this.indexCheckpoints.without(() => this.compaction.dropRecords(group, partition, isDropped));
   }
 
   /**
@@ -335,7 +330,6 @@ export class ShardStore {
         highestLsn: () => partitionClock.lsn((erased.partition / this.options.shardCount) | 0),
         flush: () => this.cycle.flush(),
         dropRecords: (group, partition, isDropped) => this.dropRecords(group, partition, isDropped),
-        discardIndexCheckpoints: () => this.discardIndexCheckpoints(),
         renewJournal: async () => {
           await journal.renew();
           await this.writes.settled();
