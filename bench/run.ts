@@ -13,6 +13,7 @@ import { bulkLoad } from './bulk-load.ts';
 import { coldReads } from './cold-reads.ts';
 
 import { durablePuts } from './durable-puts.ts';
+import { erase } from './erase.ts';
 
 import { indexMemory } from './index-memory.ts';
 import { describeMachine } from './machine.ts';
@@ -36,6 +37,7 @@ const BENCHMARKS: ReadonlyMap<string, Benchmark> = new Map([
   ['scan-encode', scanEncode],
   ['cold-reads', coldReads],
   ['read-interference', readInterference],
+  ['erase', erase],
   ['restart', restart],
   ['restart-large', restartLarge],
   ['index-memory', indexMemory],
