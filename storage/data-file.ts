@@ -8,6 +8,9 @@
  * I3  Some pages may be missing at the end of a sound file: LMDB does not write what one transaction has allocated and given back.
  *     (m) 1 of 750 random transactions left up to 2 such pages. Up to MISSING_PAGES_MAX are filled with zeros, so that if a
  *     block did lie there its checksum tells.
+ * I4  A file of which one meta page says that nothing was ever stored, and the other says so too or is zeros, is what a first start
+ *     has left that failed, or lost power, before its first transaction was durable: it is removed, and made anew. A store that
+ *     holds anything has a meta page that says so.
  */
 import type { Disk, DiskFile } from './environment.ts';
 import { LMDB_PAGE_HEADER_BYTES, PAGE_BYTES } from './limits.ts';
@@ -23,13 +26,16 @@ const TRANSACTION_AT = 152;
 /** More than any transaction of ours gives back of what it has just allocated at the file's end; less than a torn copy lacks. */
 const MISSING_PAGES_MAX = 64;
 
-/** Throws DATA_DIRECTORY_INVALID unless the file, which is there, can be opened. */
+/** Throws DATA_DIRECTORY_INVALID unless the file, which is there, can be opened, or is to be made anew. */
 export function checkDataFile(disk: Disk, path: string): void {
   const file = disk.openDurable(path);
+  let isUnfinished = false;
   try {
     const bytes = file.sizeBytes();
     // LMDB makes a new store of an empty file, which a crash while it made the first may have left.
     if (bytes === 0) return;
+    isUnfinished = holdsNothing(file);
+    if (isUnfinished) return;
     const pages = pagesNeeded(file, path);
     const missing = pages - Math.floor(bytes / PAGE_BYTES);
     if (missing > MISSING_PAGES_MAX) {
@@ -41,7 +47,28 @@ export function checkDataFile(disk: Disk, path: string): void {
     if (missing > 0) file.extendSync(pages * PAGE_BYTES);
   } finally {
     file.close();
+    if (isUnfinished) disk.remove(path);
   }
+}
+
+/** Neither meta page names a page of data, one of them is whole, and the other is that or was never written. */
+function holdsNothing(file: DiskFile): boolean {
+  const head = new Uint8Array(META_PAGES * PAGE_BYTES);
+  file.readSync(head, 0);
+  const view = new DataView(head.buffer);
+  let newPages = 0;
+  for (let start = 0; start < head.length; start += PAGE_BYTES) {
+    const isNew = isMetaPage(view, start) && readSafeInteger(view, start + LAST_PAGE_AT) < META_PAGES;
+    const isZeros = head.subarray(start, start + PAGE_BYTES).every((byte) => byte === 0);
+    if (!isNew && !isZeros) return false;
+    if (isNew) newPages += 1;
+  }
+  return newPages > 0;
+}
+
+function isMetaPage(view: DataView, start: number): boolean {
+  const at = start + LMDB_PAGE_HEADER_BYTES;
+  return view.getUint32(at, true) === LMDB_MAGIC && view.getUint16(at + 4, true) === LMDB_VERSION;
 }
 
 /** Up to and with the last page in use, as the newer of the meta pages has it. */
@@ -53,9 +80,7 @@ function pagesNeeded(file: DiskFile, path: string): number {
   let pages = 0;
   for (let page = 0; page < META_PAGES; page += 1) {
     const start = page * PAGE_BYTES;
-    const at = start + LMDB_PAGE_HEADER_BYTES;
-    const isMeta = view.getUint32(at, true) === LMDB_MAGIC && view.getUint16(at + 4, true) === LMDB_VERSION;
-    if (!isWhole || !isMeta) {
+    if (!isWhole || !isMetaPage(view, start)) {
       throw new StorageError(
         'DATA_DIRECTORY_INVALID',
         `${path} is damaged: page ${page} is no page of an LMDB file`,

@@ -72,3 +72,25 @@ test('an empty file is LMDB’s to fill', () => {
   checkDataFile(nodeDisk, path);
   assert.equal(statSync(path).size, 0);
 });
+
+test('what a first start could not finish is made anew, and only that', async () => {
+  const fresh = temporaryDirectory();
+  try {
+    const file = `${fresh.path}/data.mdb`;
+    await openBlockStore({ directory: fresh.path, disk: nodeDisk }).close();
+    const first = readFileSync(file).subarray(0, PAGE_BYTES);
+    const zeros = new Uint8Array(PAGE_BYTES);
+    for (const left of [first, Buffer.concat([first, zeros, zeros, zeros]), Buffer.concat([zeros, first])]) {
+      writeFileSync(file, left);
+      const store = openBlockStore({ directory: fresh.path, disk: nodeDisk });
+      await store.write([{ keyHi: LEVEL_ZERO_KEY_HI, keyLo: 1, bytes: new Uint8Array(BLOCK_BYTES) }]);
+      await store.close();
+    }
+  } finally {
+    fresh.remove();
+  }
+  // A store that holds something, cut to the same size.
+  truncateSync(path, PAGE_BYTES);
+  assert.throws(() => checkDataFile(nodeDisk, path), invalid(/is no page of an LMDB file/));
+  assert.equal(statSync(path).size, PAGE_BYTES);
+});
