@@ -61,6 +61,8 @@ export interface CompactionOptions {
   readonly policies: GroupPolicies;
   readonly damage: Damage;
   readonly clock: Clock;
+  /** A monotonic clock in µs. */
+  readonly timerMicros: () => number;
   /** As a start found it. */
   readonly state: CompactionState;
   readonly flushNumber: () => number;
@@ -293,6 +295,7 @@ export class Compaction {
       step: this.step,
       merge: this.merge,
       pause,
+      timerMicros: this.options.timerMicros,
       sealedMicros,
       throttle: () => this.throttle(),
       isStopping: () => this.isStopping,

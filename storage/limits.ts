@@ -247,6 +247,9 @@ export const COMPACTION_MOVES_MAX = 16_384;
 export const COMPACTION_GATHER_BYTES: number = 16 * 1024 * 1024;
 /** Source blocks fetched ahead of each run: two turns' worth. */
 export const COMPACTION_AHEAD_BLOCKS = 16;
+/** So many slow reads between two fetches turn a sweep to having its blocks fetched, for so many fetches (sweep-pace.ts). */
+export const SWEEP_SLOW_READS = 2;
+export const SWEEP_FETCHES = 64;
 /** Level-1 keys that a sweep reads ahead: 0.3 ms. */
 export const COMPACTION_KEYS_AHEAD = 1024;
 /** Over so many of the shard's prefetch slots they are spread: the others are for lookups. */

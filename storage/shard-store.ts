@@ -397,6 +397,7 @@ export class ShardStore {
       damage: parts.watch.damage,
       policies: options.policies,
       clock: options.clock,
+      timerMicros: options.timerMicros ?? ((): number => 0),
       state: parts.compaction,
       flushNumber: () => flush.checkpoint.flushNumber,
       isFlushing: () => cycle.isFlushing,

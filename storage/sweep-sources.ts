@@ -5,8 +5,8 @@
  *   run 2   | block | …
  *
  * I1  Records of units before the first one are skipped: an earlier part of the sweep has consumed them.
- * I2  Blocks are fetched ahead on other threads, COMPACTION_AHEAD_BLOCKS a run, so that reading one finds it in memory:
- *     `take` stops in front of one that was not (`isHungry`), and `fetch` goes on.
+ * I2  Blocks are fed COMPACTION_AHEAD_BLOCKS a run: `take` stops in front of one that was not (`isHungry`), and `fetch` goes on. While
+ *     reads are slow they are fetched on other threads first, so that reading one finds it in memory (sweep-pace.ts).
  * I3  A block that is missing or whose checksum differs is handed to `onDamaged` and passed over, before a unit that it may hold
  *     is complete: a run stands on a record of a later block only when all before it were read.
  */
@@ -18,6 +18,7 @@ import { WHERE_LEVEL_ZERO } from './index-entry.ts';
 import { type DirectoryValue, firstBlockReaching, unitOf } from './level-zero-directory.ts';
 import { COMPACTION_AHEAD_BLOCKS, COMPACTION_PREFETCH_SPREAD, PAGE_BYTES } from './limits.ts';
 import { readRecordDigestLo, readRecordGroup } from './record.ts';
+import { SweepPace } from './sweep-pace.ts';
 import type { SweepUnit } from './sweep-unit.ts';
 
 const PARTITION_MASK = 4095;
@@ -41,16 +42,21 @@ export const UNIT_END: number = Infinity;
 export class SweepSources {
   private readonly store: BlockStore;
   private readonly cursors: RunCursor[];
+  private readonly pace: SweepPace = new SweepPace();
 
   /** Each run's values in their order; `fromUnit` is the first unit to be gathered. Call `fetch` before anything else. */
   constructor(
     store: BlockStore,
     runs: readonly (readonly DirectoryValue[])[],
     fromUnit: number,
+    timerMicros: () => number,
     onDamaged: OnDamaged,
   ) {
     this.store = store;
-    this.cursors = runs.map((values) => new RunCursor(values, fromUnit, onDamaged));
+    const onRead = (micros: number): void => {
+      if (this.pace.isTooSlow(micros)) for (const cursor of this.cursors) cursor.starve();
+    };
+    this.cursors = runs.map((values) => new RunCursor(values, fromUnit, timerMicros, onRead, onDamaged));
   }
 
   /** Some run cannot go on before `fetch`. */
@@ -66,11 +72,11 @@ export class SweepSources {
     return lowest;
   }
 
-  /** Brings the next blocks of each run into memory. */
+  /** Brings the next blocks of each run into memory, if they are believed not to be there. */
   async fetch(): Promise<void> {
     const keys: BlockKey[] = [];
     for (const cursor of this.cursors) cursor.collectAhead(keys);
-    if (keys.length > 0) await this.store.prefetch(keys, COMPACTION_PREFETCH_SPREAD);
+    if (this.pace.next() && keys.length > 0) await this.store.prefetch(keys, COMPACTION_PREFETCH_SPREAD);
     for (const cursor of this.cursors) cursor.feed(this.store);
   }
 
@@ -103,22 +109,37 @@ class RunCursor {
   private end = 0;
   private readonly values: readonly DirectoryValue[];
   private readonly fromUnit: number;
+  private readonly timerMicros: () => number;
+  private readonly onRead: (micros: number) => void;
   private readonly onDamaged: OnDamaged;
   /** The next block to be read. */
   private value = 0;
   private block = 0;
-  /** How many blocks from there on are in memory. */
+  /** How many blocks from there on may be read. */
   private fed = 0;
 
-  constructor(values: readonly DirectoryValue[], fromUnit: number, onDamaged: OnDamaged) {
+  constructor(
+    values: readonly DirectoryValue[],
+    fromUnit: number,
+    timerMicros: () => number,
+    onRead: (micros: number) => void,
+    onDamaged: OnDamaged,
+  ) {
     this.values = values;
     this.fromUnit = fromUnit;
+    this.timerMicros = timerMicros;
+    this.onRead = onRead;
     this.onDamaged = onDamaged;
     while (this.value < values.length && (values[this.value] as DirectoryValue).lastUnit < fromUnit) {
       this.value += 1;
     }
     const first = values[this.value];
     if (first !== undefined) this.block = firstBlockReaching(first, fromUnit);
+  }
+
+  /** No block is read before the next fetch. */
+  starve(): void {
+    this.fed = 0;
   }
 
   collectAhead(keys: BlockKey[]): void {
@@ -176,8 +197,10 @@ class RunCursor {
 
   private read(store: BlockStore, value: DirectoryValue, block: number): boolean {
     this.sequence = value.sequences[block] as number;
+    const startMicros = this.timerMicros();
     const bytes = store.read(LEVEL_ZERO_KEY_HI, this.sequence);
     const fault = bytes === undefined ? 'it is missing' : this.faultOf(bytes);
+    this.onRead(this.timerMicros() - startMicros);
     if (fault !== undefined) {
       this.onDamaged({
         sequence: this.sequence,

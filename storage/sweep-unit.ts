@@ -65,7 +65,21 @@ export class SweepUnit implements UnitVersions {
     this.bytes += recordBytes;
   }
 
-  async sort(pause: () => Promise<void>): Promise<void> {
+  /** Null: done, since there are few: most units are small, and a promise each costs more than the work. */
+  sort(pause: () => Promise<void>): Promise<void> | null {
+    if (this.count > COMPACTION_SLICE_RECORDS) return this.sortLarge(pause);
+    this.sortPiece(0, this.count);
+    return null;
+  }
+
+  /** Decides on all keys. The records are sorted. Null: done. */
+  decide(rules: FateRules, newestMayGo: number, pause: () => Promise<void>): Promise<void> | null {
+    if (this.count > COMPACTION_SLICE_RECORDS) return this.decideLarge(rules, newestMayGo, pause);
+    for (let from = 0; from < this.count; ) from = this.decideNext(rules, newestMayGo, from);
+    return null;
+  }
+
+  private async sortLarge(pause: () => Promise<void>): Promise<void> {
     for (let from = 0; from < this.count; from += COMPACTION_SLICE_RECORDS) {
       if (from > 0) await pause();
       this.sortPiece(from, Math.min(from + COMPACTION_SLICE_RECORDS, this.count));
@@ -73,15 +87,14 @@ export class SweepUnit implements UnitVersions {
     for (let width = COMPACTION_SLICE_RECORDS; width < this.count; width *= 2) await this.merge(width, pause);
   }
 
-  /** Decides on all keys. The records are sorted. */
-  async decide(rules: FateRules, newestMayGo: number, pause: () => Promise<void>): Promise<void> {
-    const { words } = this.arena;
+  private async decideLarge(
+    rules: FateRules,
+    newestMayGo: number,
+    pause: () => Promise<void>,
+  ): Promise<void> {
     let slice = 0;
     for (let from = 0; from < this.count; ) {
-      const first = (this.starts[this.order[from] as number] as number) >>> 2;
-      let to = from + 1;
-      while (to < this.count && isSameKey(words, first, this.wordOf(to))) to += 1;
-      decideKey(rules, newestMayGo, this, from, to);
+      const to = this.decideNext(rules, newestMayGo, from);
       slice += to - from;
       from = to;
       if (slice >= COMPACTION_SLICE_RECORDS) {
@@ -89,6 +102,16 @@ export class SweepUnit implements UnitVersions {
         await pause();
       }
     }
+  }
+
+  /** Decides on the key whose versions begin at `from`; answers where they end. */
+  private decideNext(rules: FateRules, newestMayGo: number, from: number): number {
+    const { words } = this.arena;
+    const first = (this.starts[this.order[from] as number] as number) >>> 2;
+    let to = from + 1;
+    while (to < this.count && isSameKey(words, first, this.wordOf(to))) to += 1;
+    decideKey(rules, newestMayGo, this, from, to);
+    return to;
   }
 
   /** By the digest's high half natively; what is equal in it, which is mostly versions of one key, by insertion. */

@@ -32,6 +32,8 @@ export interface SweepOptions {
   readonly step: SweepStep;
   readonly merge: UnitMerge;
   readonly pause: () => Promise<void>;
+  /** A monotonic clock in µs. */
+  readonly timerMicros: () => number;
   /** Everything accepted before this moment is in the sources or in level 1; -Infinity: not known. */
   readonly sealedMicros: number;
   /** After a transaction: waits as long as the bandwidth limit asks. */
@@ -47,16 +49,22 @@ export async function beginSweep(step: SweepStep, sourceEnd: number): Promise<vo
 
 /** Goes on with the sweep under way. True: it has ended; false: it was stopped. */
 export async function runSweep(options: SweepOptions): Promise<boolean> {
-  const { store, directory, damage, step, merge, sealedMicros } = options;
+  const { store, directory, damage, step, merge, sealedMicros, timerMicros } = options;
   const { sourceEnd, cursorGroup, cursorPartition } = step.state;
   const runs = directory
     .runs()
     .map((values) => values.filter((value) => (value.sequences[0] as number) < sourceEnd))
     .filter((values) => values.length > 0);
-  const sources = new SweepSources(store, runs, unitOf(cursorGroup, cursorPartition), (source) => {
-    noteBlock(damage, directory, LEVEL_ZERO_KEY_HI, source.sequence, source.fault);
-    step.carry(source);
-  });
+  const sources = new SweepSources(
+    store,
+    runs,
+    unitOf(cursorGroup, cursorPartition),
+    timerMicros,
+    (source) => {
+      noteBlock(damage, directory, LEVEL_ZERO_KEY_HI, source.sequence, source.fault);
+      step.carry(source);
+    },
+  );
   merge.beginSweep();
   const passing = runs.flat().sort((a, b) => a.lastUnit - b.lastUnit);
   let passed = 0;

@@ -210,19 +210,21 @@ export class UnitMerge {
     sealedMicros: number,
     commitPart: CommitPart,
   ): Promise<void> {
-    await this.decide(group, partition, newestMayGo, sealedMicros);
+    const deciding = this.decide(group, partition, newestMayGo, sealedMicros);
+    if (deciding !== null) await deciding;
     const isLarge = this.keptBytes() >= APPEND_BYTES_MIN;
     const toWhere = isLarge ? WHERE_LEVEL_ONE : WHERE_LEVEL_ZERO;
     if (!isLarge) this.orderByLsn();
     await this.emit(group, this.localPartition(partition), toWhere, commitPart);
   }
 
-  private async decide(
+  /** Null: done (sweep-unit.ts). */
+  private decide(
     group: number,
     partition: number,
     newestMayGo: number,
     sealedMicros: number,
-  ): Promise<void> {
+  ): Promise<void> | null {
     const { policies, damage, filterOf, pause, nowMicros } = this.options;
     const rules: FateRules = {
       policy: policies.policyOf(group),
@@ -231,8 +233,10 @@ export class UnitMerge {
       sealedMicros,
       isErased: filterOf(group, partition),
     };
-    await this.unit.sort(pause);
-    await this.unit.decide(rules, newestMayGo, pause);
+    const { unit } = this;
+    const sorting = unit.sort(pause);
+    if (sorting === null) return unit.decide(rules, newestMayGo, pause);
+    return sorting.then(() => unit.decide(rules, newestMayGo, pause) ?? undefined);
   }
 
   /** Packs what stays, and notes where everything went. */
