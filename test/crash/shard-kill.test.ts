@@ -15,6 +15,8 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { type Later, ShardLives } from './shard-lives.ts';
 
 const ROUNDS = Number(process.env['KILL_ROUNDS'] ?? 200);
+/** Asked for by command: then it says how far it is, every so many lives. */
+const SAYS_EVERY = process.env['KILL_ROUNDS'] === undefined ? Infinity : 50;
 /** One a core: most of a life is waiting for the device. */
 const LANES = 2;
 /** Under load a life ends this many acknowledgements after its start, and a moment: so it gets to write on a busy machine, too. */
@@ -90,9 +92,14 @@ test(`nothing acknowledged is lost in ${ROUNDS} kills of a shard`, async (contex
     (_, lane) => new Lane(temporaryDirectory(context), seed + lane),
   );
   const rounds = Math.ceil(ROUNDS / LANES);
+  let lived = 0;
   await Promise.all(
     lanes.map(async (lane) => {
-      for (let round = 0; round < rounds; round++) await lane.life(round);
+      for (let round = 0; round < rounds; round++) {
+        await lane.life(round);
+        lived += 1;
+        if (lived % SAYS_EVERY === 0) process.stderr.write(`${lived} of ${ROUNDS} lives\n`);
+      }
       await lane.lastLife();
     }),
   );
