@@ -20,7 +20,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Long enough for the crash tests on a slow disk, short enough that a hang is seen the same hour. */
-const FILE_TIMEOUT_MS = 600_000;
+const FILE_TIMEOUT_MS = 900_000;
 
 /** One file a core: the tests of a node start threads of their own, so more would only queue. */
 const CONCURRENCY = Math.max(2, availableParallelism());
