@@ -53,6 +53,7 @@ export interface BuiltBlock {
 
 export class BlockBuilder {
   private readonly level: number;
+  private readonly fillBytes: number;
   private flushNumber = 0;
   private readonly blocks: BuiltBlock[] = [];
   private readonly buffers: Arena[] = [];
@@ -72,9 +73,10 @@ export class BlockBuilder {
   private readonly digests: Uint32Array = new Uint32Array(4);
   private readonly checksum: Uint32Array = new Uint32Array(2);
 
-  /** `reset` comes before the first record: it gives the flush number. */
-  constructor(level: number) {
+  /** `reset` comes before the first record: it gives the flush number. `fillBytes`: a block takes no more records from here on. */
+  constructor(level: number, fillBytes: number = BLOCK_BYTES) {
     this.level = level;
+    this.fillBytes = fillBytes;
   }
 
   /** The block that the last appended record went into. */
@@ -98,7 +100,7 @@ export class BlockBuilder {
     if (group === this.group)
       assert(partition >= this.partitionMax, 'records come in ascending partition order');
     // Against a page, not the block's length: a record larger than a page has its block to itself.
-    const fits = this.arena !== undefined && this.used + recordBytes <= BLOCK_BYTES;
+    const fits = this.arena !== undefined && this.used + recordBytes <= this.fillBytes;
     if (!fits || group !== this.group || (this.level === LEVEL_ONE && partition !== this.partitionMax)) {
       this.seal();
       this.open(recordBytes, group, partition);

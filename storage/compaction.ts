@@ -65,6 +65,7 @@ export interface CompactionOptions {
   readonly timerMicros: () => number;
   /** As a start found it. */
   readonly state: CompactionState;
+  readonly blockFillBytes: number;
   readonly flushNumber: () => number;
   /** A flush has written some of its blocks and not all. */
   readonly isFlushing: () => boolean;
@@ -133,6 +134,7 @@ export class Compaction {
       numbers,
       directory,
       state,
+      blockFillBytes: options.blockFillBytes,
       flushNumber: options.flushNumber,
       pause,
       supersededDeathSeconds: (group) => this.supersededDeathSeconds(group),

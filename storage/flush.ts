@@ -53,6 +53,7 @@ export interface FlushOptions {
   readonly numbers: BlockNumbers;
   readonly directory: LevelZeroDirectory;
   readonly partitionClock: PartitionClock;
+  readonly blockFillBytes: number;
   /** Resolves in a later turn of the event loop. */
   readonly pause: () => Promise<void>;
 }
@@ -82,10 +83,11 @@ export class Flush {
   checkpoint: Checkpoint;
   private readonly options: FlushOptions;
   private readonly touch: IndexTouch;
-  private readonly builder: BlockBuilder = new BlockBuilder(LEVEL_ZERO);
+  private readonly builder: BlockBuilder;
 
   constructor(options: FlushOptions) {
     this.options = options;
+    this.builder = new BlockBuilder(LEVEL_ZERO, options.blockFillBytes);
     this.touch = new IndexTouch(options.index, options.shardCount);
     this.checkpoint = options.checkpoint;
   }

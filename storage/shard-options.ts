@@ -33,6 +33,8 @@ export interface ShardStoreOptions {
   readonly mapBytes?: number;
   /** One journal segment, fixed in the files. For tests: 32 MiB take their time to be filled with zeros. */
   readonly journalSegmentBytes?: number;
+  /** A block of one page takes no more records from so many bytes on, header included. For tests: smaller blocks, same answers. */
+  readonly blockFillBytes?: number;
   readonly compaction?: Partial<CompactionSettings>;
   /** Nothing more will be acknowledged: log it, and end the process. */
   readonly onFatal: (error: StorageError) => void;

@@ -21,7 +21,7 @@ import type { IndexTable } from './index-table.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { isDeviceFull } from './journal-supply.ts';
 import type { LevelZeroDirectory } from './level-zero-directory.ts';
-import { JOURNAL_SEGMENT_BYTES, PARTITION_COUNT } from './limits.ts';
+import { BLOCK_BYTES, JOURNAL_SEGMENT_BYTES, PARTITION_COUNT } from './limits.ts';
 import { PartitionClock } from './partition-clock.ts';
 import { Recovery, type RecoveryOptions } from './recovery.ts';
 import { pauseOf, type ShardStoreOptions } from './shard-options.ts';
@@ -102,9 +102,9 @@ export async function openShardParts(options: ShardStoreOptions): Promise<ShardP
       numbers,
       directory: levelZero,
       partitionClock,
+      blockFillBytes: options.blockFillBytes ?? BLOCK_BYTES,
       pause,
     });
-    const versions = recovery.blockVersions + buffer.count;
     return {
       localPartitionCount,
       store,
@@ -123,7 +123,7 @@ export async function openShardParts(options: ShardStoreOptions): Promise<ShardP
       watch: new DamageWatch(damage, levelZero, store),
       indexCheckpoint: recovery.loaded,
       buffer,
-      versions,
+      versions: recovery.blockVersions + buffer.count,
     };
   } catch (error) {
     await recovery.store.close();

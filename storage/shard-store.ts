@@ -23,7 +23,7 @@ import { overwriteFreePages } from './free-page-eraser.ts';
 import { SECTION_IDEMPOTENCY, SECTION_UNITS } from './index-checkpoint-format.ts';
 import { IndexCheckpoints, type SettledNumbers } from './index-checkpoints.ts';
 import { type ErasedKey, eraseKey } from './key-erasure.ts';
-import { WRITE_PRESSURE_BYTES } from './limits.ts';
+import { BLOCK_BYTES, WRITE_PRESSURE_BYTES } from './limits.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import type { ReadBatch } from './read-batch.ts';
 import { ReadPath } from './read-path.ts';
@@ -399,6 +399,7 @@ export class ShardStore {
       clock: options.clock,
       timerMicros: options.timerMicros ?? ((): number => 0),
       state: parts.compaction,
+      blockFillBytes: options.blockFillBytes ?? BLOCK_BYTES,
       flushNumber: () => flush.checkpoint.flushNumber,
       isFlushing: () => cycle.isFlushing,
       sealedMicros: () => cycle.flushedMicros,

@@ -59,6 +59,7 @@ export interface SweepStepOptions {
   readonly numbers: BlockNumbers;
   readonly directory: LevelZeroDirectory;
   readonly state: CompactionState;
+  readonly blockFillBytes: number;
   /** Of the last finished flush. */
   readonly flushNumber: () => number;
   readonly pause: () => Promise<void>;
@@ -82,8 +83,8 @@ export class SweepStep {
   /** Written since the start: pages of blocks. */
   bytesWritten = 0;
   private readonly options: SweepStepOptions;
-  private readonly toOne: BlockBuilder = new BlockBuilder(LEVEL_ONE);
-  private readonly toZero: BlockBuilder = new BlockBuilder(LEVEL_ZERO);
+  private readonly toOne: BlockBuilder;
+  private readonly toZero: BlockBuilder;
   private readonly moves: SweepMoves = new SweepMoves();
   private readonly due: Retired[] = [];
   private retired: Retired[] = [];
@@ -93,6 +94,8 @@ export class SweepStep {
   constructor(options: SweepStepOptions) {
     this.options = options;
     this.state = options.state;
+    this.toOne = new BlockBuilder(LEVEL_ONE, options.blockFillBytes);
+    this.toZero = new BlockBuilder(LEVEL_ZERO, options.blockFillBytes);
     this.reset();
   }
 

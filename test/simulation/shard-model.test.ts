@@ -65,6 +65,11 @@ const VARIANTS: readonly StoreVariant[] = [
     options: { ...COMMON, writeBufferBytes: 16 * KIB, cacheBytes: 0, compaction: EAGER },
   },
   {
+    name: 'blocks of a quarter of a page',
+    shardCount: 1,
+    options: { ...COMMON, writeBufferBytes: 16 * KIB, blockFillBytes: KIB, compaction: EAGER },
+  },
+  {
     name: 'three shards',
     shardCount: 3,
     options: { ...COMMON, writeBufferBytes: 16 * KIB, compaction: EAGER },

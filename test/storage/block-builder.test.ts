@@ -5,6 +5,7 @@ import { type Arena, arenaOf } from '../../storage/arena.ts';
 import { blockFault, LEVEL_ONE, LEVEL_ZERO, recordsEnd } from '../../storage/block.ts';
 import { BlockBuilder, type BuiltBlock } from '../../storage/block-builder.ts';
 import { loadChecksum } from '../../storage/checksum.ts';
+import { BLOCK_BYTES } from '../../storage/limits.ts';
 import { SeededRandom, testSeed } from '../support/random-source.ts';
 import { encodeRecords, type StoredRecord } from '../support/stored-records.ts';
 
@@ -25,8 +26,12 @@ function bytesAt(blocks: readonly BuiltBlock[], block: number, offset: number, l
 }
 
 test('every record stands where append said, in order, in blocks that verify', () => {
+  for (const fillBytes of [BLOCK_BYTES, 1024]) packRandomly(fillBytes);
+});
+
+function packRandomly(fillBytes: number): void {
   const random = new SeededRandom(SEED);
-  const builder = new BlockBuilder(LEVEL_ZERO);
+  const builder = new BlockBuilder(LEVEL_ZERO, fillBytes);
   for (let round = 0; round < 20; round++) {
     builder.reset(round);
     const places: { source: Arena; block: number; offset: number }[] = [];
@@ -58,13 +63,14 @@ test('every record stands where append said, in order, in blocks that verify', (
       );
       const of = places.filter((place) => blocks[place.block]!.bytes === bytes);
       assert.equal(of.length, recordCount);
+      assert.ok(used <= fillBytes || recordCount === 1);
       const partitions = of.map(({ source }) => source.words[2]! & 4095);
       assert.equal(partitionMin, Math.min(...partitions));
       assert.equal(partitionMax, Math.max(...partitions));
       assert.ok(of.every(({ source }) => (source.words[1]! & 0xffff) === ofBlock));
     }
   }
-});
+}
 
 test('a block is filled to its last eight bytes', () => {
   const builder = new BlockBuilder(LEVEL_ZERO);
