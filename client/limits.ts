@@ -64,6 +64,8 @@ export const PATCH_CHUNK_ROWS = 256;
 
 /** Pieces of one `put` call under way at a time: one is committed while the next are encoded and sent. */
 export const PUT_CHUNKS_IN_FLIGHT = 16;
+/** Pieces of one `patch` call: see PATCH_CHUNK_ROWS. */
+export const PATCH_CHUNKS_IN_FLIGHT = 4;
 
 /** Bytes of Arrow data a shard may send ahead of the consumer, unless the caller says otherwise. */
 export const SCAN_CREDIT_BYTES_DEFAULT: number = 8 * 1024 * 1024;

@@ -1,8 +1,8 @@
 /**
  * A put or patch of any number of rows, as a pipeline of bounded requests.
  *
- *   rows ──▶ chunk (≤ 4,096 rows, about 1 MiB) ──▶ one request a shard ──▶ results, back in the caller's order
- *            up to PUT_CHUNKS_IN_FLIGHT at a time; the event loop gets a turn between two
+ *   rows ──▶ chunk (PUT_CHUNK_ROWS, PUT_CHUNK_BYTES) ──▶ one request a shard ──▶ results, back in the caller's order
+ *            up to PUT_CHUNKS_IN_FLIGHT or PATCH_CHUNKS_IN_FLIGHT at a time; the event loop gets a turn between two
  *
  * I1  A chunk is sent only when all its rows are valid.
  * I2  After the first failure no further chunk is sent; the job ends when those under way have, and its error says how
@@ -11,9 +11,9 @@
 import type { Dispatcher } from './dispatcher.ts';
 import { MillraceError, toMillraceError } from './errors.ts';
 import type { Group } from './group.ts';
-import { PUT_CHUNKS_IN_FLIGHT } from './limits.ts';
+import { PATCH_CHUNKS_IN_FLIGHT, PUT_CHUNKS_IN_FLIGHT } from './limits.ts';
 import type { RowSource } from './row-chunk.ts';
-import type { PatchOperation, PutOperation, WriteConditions } from './write-operation.ts';
+import { PatchOperation, type PutOperation, type WriteConditions } from './write-operation.ts';
 import { type WriteResult, WriteTally } from './write-result.ts';
 
 /** What sends one chunk: puts and patches differ in that alone. */
@@ -59,8 +59,12 @@ export class PutJob {
 
   /** Encodes and sends the next chunk, if there is one and room for it; ends the job when nothing is left. */
   advance(): void {
-    if (this.hasMore && this.openChunks < PUT_CHUNKS_IN_FLIGHT) this.sendChunk();
+    if (this.hasMore && this.openChunks < this.chunksMax) this.sendChunk();
     this.goOn();
+  }
+
+  private get chunksMax(): number {
+    return this.operation === PatchOperation ? PATCH_CHUNKS_IN_FLIGHT : PUT_CHUNKS_IN_FLIGHT;
   }
 
   private get hasMore(): boolean {
@@ -96,7 +100,7 @@ export class PutJob {
       if (this.openChunks === 0) this.end();
       return;
     }
-    if (this.isScheduled || this.openChunks >= PUT_CHUNKS_IN_FLIGHT) return;
+    if (this.isScheduled || this.openChunks >= this.chunksMax) return;
     this.isScheduled = true;
     setImmediate(() => {
       this.isScheduled = false;

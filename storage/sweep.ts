@@ -83,7 +83,8 @@ export async function runSweep(options: SweepOptions): Promise<boolean> {
   }
 
   for (;;) {
-    if (sources.isHungry) await sources.fetch();
+    // A fetch that meets slow reads leaves runs hungry: the lowest unit is known only when none is.
+    while (sources.isHungry) await sources.fetch();
     const { unit } = sources;
     if (options.isStopping()) return false;
     if (unit === UNIT_END) break;

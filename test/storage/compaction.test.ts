@@ -56,6 +56,8 @@ class Compacted {
   shard: TestShard;
   policies: GroupPolicies = POLICIES;
   reads = 0;
+  private timerMicros = 0;
+  private timerCalls = 0;
 
   constructor() {
     this.shard = this.newShard();
@@ -170,7 +172,15 @@ class Compacted {
       journalSegmentBytes: 1024 * 1024,
       policies: { policyOf: (group) => this.policies.policyOf(group) },
       compaction: { levelZeroBytesMax: 256 * 1024 },
+      timerMicros: () => this.slowTimer(),
     });
+  }
+
+  /** By turns some hundred reads take no time, and some hundred as long as from a device. */
+  private slowTimer(): number {
+    this.timerCalls += 1;
+    if (this.timerCalls % 700 < 350) this.timerMicros += 100;
+    return this.timerMicros;
   }
 }
 
@@ -219,6 +229,35 @@ test('rows, history and scans stay whole while a shard compacts, flushes and res
   await reclaimed(under, keys);
   await under.reopen();
   under.checkReads(keys);
+  await under.shard.store.close();
+  under.directory.remove();
+});
+
+test('a sweep that meets slow reads takes the units of all runs in their order', async () => {
+  const under = new Compacted();
+  await under.shard.open();
+  const keys = keysOfShard(300);
+  // Runs that begin at different units: each later one holds lower groups than those before it.
+  for (let round = 0; round < 6; round++) {
+    under.shard.nowMicros += SECOND;
+    const group = GROUPS[2 - (round % 3)]!;
+    await under.write(
+      group,
+      keys.slice(50 * (5 - round)),
+      `${round}`.padEnd(300, 'x'),
+      under.shard.nowMicros,
+    );
+    await under.shard.store.flush();
+  }
+  for (let sweep = 0; sweep < 3; sweep++) {
+    await under.shard.store.compact();
+    under.checkReads(keys);
+    under.checkHistory(keys);
+  }
+  assert.deepEqual(under.shard.fatal, []);
+  await under.reopen();
+  under.checkReads(keys);
+  under.checkHistory(keys);
   await under.shard.store.close();
   under.directory.remove();
 });
