@@ -27,6 +27,7 @@ import { type CompactionState, isConsumed } from './compaction-state.ts';
 import { type Damage, noteBlock } from './damage.ts';
 import type { IdempotencyWindows } from './idempotency-windows.ts';
 import { WHERE_LEVEL_ONE, WHERE_LEVEL_ZERO } from './index-entry.ts';
+import { pruneIndex } from './index-prune.ts';
 import type { IndexTable } from './index-table.ts';
 import { IndexTouch } from './index-touch.ts';
 import { type LevelZeroDirectory, SWEEP_RUN_FIRST } from './level-zero-directory.ts';
@@ -37,6 +38,7 @@ import {
   RECOVERY_STRETCH_KEYS,
   RECOVERY_STREWN_COST,
 } from './limits.ts';
+import { NumberSet } from './number-set.ts';
 import type { PartitionClock } from './partition-clock.ts';
 import { readRecordCommitTime, readRecordDigestLo, readRecordLsn } from './record.ts';
 import { applyRecord } from './row-index.ts';
@@ -49,6 +51,7 @@ const SCRATCH_BYTES = 64 * 1024;
 export interface BlockReplayOptions {
   readonly shardIndex: number;
   readonly shardCount: number;
+  readonly localPartitionCount: number;
   readonly store: BlockStore;
   readonly index: IndexTable;
   readonly partitionClock: PartitionClock;
@@ -90,12 +93,13 @@ export class BlockReplay {
   }
 
   /**
-   * Applies the level-0 blocks from this sequence on and the level-1 blocks from this counter on. False, and nothing is
-   * applied, if they are so many that reading all blocks takes less time.
+   * Applies the level-0 blocks from this sequence on and the level-1 blocks from this counter on, and takes out entries whose
+   * blocks are gone. False, and nothing is applied, if they are so many that reading all blocks takes less time.
    */
   async applyNewer(nextSequence: number, nextCounter: number): Promise<boolean> {
     const { moved, flushed } = this.newerSequences(nextSequence);
-    const levelOne = await this.newerCounters(nextCounter);
+    const counters = new NumberSet();
+    const levelOne = await this.newerCounters(nextCounter, counters);
     this.totalBytes = PAGE_BYTES * (moved.length + flushed.length + levelOne.length);
     if (this.totalBytes * RECOVERY_STREWN_COST > this.options.store.sizeBytes()) return false;
     const levelZero = [...moved, ...flushed].sort((a, b) => a - b);
@@ -103,6 +107,10 @@ export class BlockReplay {
     const flushedVersions = this.versions;
     await this.applyKeys(levelOne);
     this.versions = flushedVersions;
+    const { index, compaction } = this.options;
+    const sequences = new NumberSet();
+    for (const sequence of this.listedSequences()) sequences.add(sequence);
+    await pruneIndex(index, { sequences, counters, compaction }, this.options);
     return true;
   }
 
@@ -120,7 +128,7 @@ export class BlockReplay {
   }
 
   /** Level-1 blocks are not listed elsewhere: their keys are walked, a microsecond each, without their values. */
-  private async newerCounters(nextCounter: number): Promise<BlockKey[]> {
+  private async newerCounters(nextCounter: number, counters: NumberSet): Promise<BlockKey[]> {
     const found: BlockKey[] = [];
     let nextHi = LEVEL_ONE_KEY_HI_FIRST;
     let nextLo = 0;
@@ -135,6 +143,7 @@ export class BlockReplay {
           return false;
         }
         seen += 1;
+        counters.add(keyLo);
         if (keyLo >= nextCounter) found.push({ keyHi, keyLo });
         return undefined;
       });

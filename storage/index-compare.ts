@@ -1,9 +1,7 @@
 /**
  * Two indexes of one shard held against each other: one that came from an index checkpoint, and one built from all blocks.
  *
- * I1  They may differ in entries that only the first has, whose block is gone: compaction has dropped those versions since the
- *     checkpoint was begun.
- * I2  They may name two places of one version, if it lies at both: a row that was acknowledged from memory and flushed before it was
+ * I1  They may name two places of one version, if it lies at both: a row that was acknowledged from memory and flushed before it was
  *     in the journal is in blocks twice after a crash, until compaction drops one of them.
  * Everything else is a mistake, and named.
  */
@@ -33,7 +31,7 @@ export interface ComparedShard {
   readonly compaction: CompactionState;
 }
 
-/** What differs first, or undefined: both have the same entries, but for those that I1 allows. */
+/** What differs first, or undefined: both have the same entries. */
 export function compareIndexes(
   index: IndexTable,
   reference: IndexTable,
@@ -54,9 +52,7 @@ export function compareIndexes(
     });
     index.visit(local, (handle) => {
       if (difference !== undefined || twinOf(reference, index, local, handle) >= 0) return;
-      if (isPlaced(index, partition, handle, shard)) {
-        difference = `${nameOf(index, partition, handle)} is in no block that counts`;
-      }
+      difference = `${nameOf(index, partition, handle)} is in no block that counts`;
     });
     if (difference !== undefined) return difference;
   }
@@ -77,7 +73,7 @@ function isSame(index: IndexTable, handle: number, other: IndexTable, twin: numb
   return true;
 }
 
-/** Whether the entries are of one version, and the first one's place holds it, too (I2). */
+/** Whether the entries are of one version, and the first one's place holds it, too (I1). */
 function isCopy(
   index: IndexTable,
   handle: number,

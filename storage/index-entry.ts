@@ -81,11 +81,6 @@ export function expiryHoursOf(expirySeconds: number): number {
   return Math.min(Math.max(hours, 1), EXPIRY_MASK);
 }
 
-/** From this second on a row with these expiry hours has expired for certain. */
-export function secondsOfExpiryHours(hours: number): number {
-  return EXPIRY_EPOCH_SECONDS + hours * SECONDS_PER_HOUR;
-}
-
 /** The hour that `nowSeconds` lies in, for comparison: a row has expired for certain when this is ≥ its expiry hours. */
 export function hoursNow(nowSeconds: number): number {
   return Math.floor((nowSeconds - EXPIRY_EPOCH_SECONDS) / SECONDS_PER_HOUR);

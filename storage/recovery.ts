@@ -3,7 +3,7 @@
  *
  *   1  read the checkpoint, the state of compaction, the clocks and the level-0 directory; remove the blocks and directories
  *      of a flush that did not finish
- *   2  load the index checkpoint and apply the blocks that are newer than it; or, without one, apply every block
+ *   2  load the index checkpoint, apply the blocks that are newer than it and take out what is in no block; or, without one, apply every block
  *   3  replay the journal from the checkpoint's position into a fresh write buffer
  *   4  see that every entry of the index has a place; if one has none, do as without an index checkpoint
  *
@@ -14,8 +14,9 @@
  * I1  Every acknowledged version is found: it is in a block at or below the checkpoint, or in the journal above it.
  * I2  A version is applied from one place only, so counters and buffers hold each record once.
  * I3  Partition clocks end above every LSN and commit time found, and those that the last flush recorded.
- * I4  Both ways of step 2 end with the same index, but for what is gone from the blocks since the index checkpoint was begun: its
- *     entries are tombstones, or expired, or of groups that were dropped, and nobody reads a block for them. `verifies` compares.
+ * I4  Both ways of step 2 end with the same index. What is gone from the blocks since the index checkpoint was begun is taken out
+ *     of it (index-prune.ts): a deletion that compaction has dropped with the row that it hid leaves that row in an older checkpoint.
+ *     `verifies` compares.
  *
  * Steps 2 and 3 report progress.
  */
@@ -264,10 +265,12 @@ export class Recovery {
   }
 
   private blockReplay(index: IndexTable, found: Recovered, damage: Damage, units?: UnitTable): BlockReplay {
-    const { shardIndex, shardCount, partitionClock, windows, pause, onProgress } = this.options;
+    const { shardIndex, shardCount, localPartitionCount, partitionClock, windows, pause, onProgress } =
+      this.options;
     return new BlockReplay({
       shardIndex,
       shardCount,
+      localPartitionCount,
       store: this.store,
       index,
       partitionClock,

@@ -9,8 +9,7 @@
  *     of any moment within retention sees that one or a later one. The newest that is not history-only stays.
  * V4  That newest one may go when it is a tombstone or has expired, when nothing is left to hide or to show: its event time
  *     lies below sealed − horizon (no write that old is accepted any more), its commit time, and its expiry, below the
- *     cutoff, and all older versions go with it. The expiry is that of the index, which knows it by the hour: an index
- *     checkpoint may still name the version, and nobody may look for its block.
+ *     cutoff, and all older versions go with it.
  * V5  What carries a request's key stays for IDEMPOTENCY_KEEP_MICROS.
  * V7  Of a group without a policy nothing stays.
  * V8  Two copies of one (event time, LSN) are one version: the first stays.
@@ -22,7 +21,7 @@
  */
 import type { Arena } from './arena.ts';
 import type { GroupPolicy } from './group-policy.ts';
-import { expiryHoursOf, secondsOfExpiryHours, WHERE_LEVEL_ONE } from './index-entry.ts';
+import { WHERE_LEVEL_ONE } from './index-entry.ts';
 import { IDEMPOTENCY_KEEP_MICROS } from './limits.ts';
 import {
   FLAG_HISTORY_ONLY,
@@ -91,7 +90,7 @@ export function endMicros(policy: GroupPolicy, view: DataView, offset: number): 
   const isDelete = readRecordKind(view, offset) === KIND_DELETE;
   if (!isDelete && expirySeconds === 0) return Infinity;
   const commitMicros = readRecordCommitTime(view, offset);
-  const expiryMicros = isDelete ? -Infinity : secondsOfExpiryHours(expiryHoursOf(expirySeconds)) * 1e6;
+  const expiryMicros = isDelete ? -Infinity : expirySeconds * 1e6;
   const isKeyed = (readRecordFlags(view, offset) & FLAG_KEYED) !== 0;
   return Math.max(
     readRecordEventTime(view, offset) + horizonMicros(policy),

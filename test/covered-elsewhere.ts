@@ -308,6 +308,10 @@ export const COVERED_ELSEWHERE: Readonly<Record<string, Coverage>> = {
     by: 'storage/index-checkpoints.test.ts',
     why: 'every start there is compared with one from all blocks',
   },
+  'storage/index-prune.ts': {
+    by: 'storage/index-checkpoints.test.ts',
+    why: 'entries lose their blocks when a shard compacts after a checkpoint, and is killed',
+  },
   'storage/index-runs.ts': {
     by: 'storage/index-checkpoint.test.ts',
     why: 'tables that wrap, split and are empty are copied and loaded there',
