@@ -114,6 +114,11 @@ export class Compaction {
   private isStopping = false;
   private isSweepAsked = false;
   private bytesPaid = 0;
+  /**
+   * How long a version that was moved although a newer one has its entry counts as alive. What a sweep moves may go with the next
+   * sweep, which brings the newer one; a rewrite of level 1 alone would meet it again, without the newer one, and rewrite for nothing.
+   */
+  private retrySeconds = 0;
   /** Where the round over the units goes on. */
   private place = 0;
   private roundEndedSeconds = 0;
@@ -237,6 +242,7 @@ export class Compaction {
       while (this.running !== undefined) await this.running;
       if (this.failed === undefined && !this.isStopping) {
         this.start(async () => {
+          this.retrySeconds = COMPACTION_RETRY_SECONDS;
           await this.merge.rewrite(group, partition, -Infinity, () => this.commit());
           await this.drainDue();
         });
@@ -290,6 +296,7 @@ export class Compaction {
 
   private async sweep(sealedMicros: number): Promise<void> {
     const { store, directory, damage, pause } = this.options;
+    this.retrySeconds = 0;
     const isWhole = await runSweep({
       store,
       directory,
@@ -309,6 +316,7 @@ export class Compaction {
   private async rewriteDue(): Promise<void> {
     const { units, policies } = this.options;
     const isDropped = (group: number): boolean => policies.policyOf(group) === undefined;
+    this.retrySeconds = COMPACTION_RETRY_SECONDS;
     while (!this.isStopping) {
       const found = units.findDue(this.place, LOOK_UNITS, this.nowSeconds(), isDropped);
       if (found < -1) {
@@ -388,7 +396,7 @@ export class Compaction {
     const policy = this.options.policies.policyOf(group);
     if (policy === undefined) return 0;
     const nowSeconds = this.nowSeconds();
-    return nowSeconds + Math.max(policy.retentionMicros / 1e6, COMPACTION_RETRY_SECONDS);
+    return nowSeconds + Math.max(policy.retentionMicros / 1e6, this.retrySeconds);
   }
 
   private fail(error: unknown): void {
