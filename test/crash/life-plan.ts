@@ -53,7 +53,7 @@ export const LIFE_CLOCK_MICROS: number = EVENT_BASE_MICROS + DAY_SECONDS * SECON
 export const LIFE_TTL_SECONDS = 60;
 const VALUE_BYTES_MAX = 400;
 
-/** Short enough that sweeps drop what is hidden, deleted or expired; lateness is longer than the clock of a life may be back. */
+/** Short enough that sweeps drop what is hidden; lateness is longer than the clock of a life may be back, so deletions stay. */
 const SHORT: GroupPolicy = {
   retentionMicros: SECOND,
   latenessMicros: 2 * DAY_SECONDS * SECOND,
