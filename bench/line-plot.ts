@@ -47,6 +47,7 @@ export function plotSvg({ title, unit, times, lines }: Plot): string {
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    `<title>${title} (${unit})</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${LEFT}" y="20" font-size="14" font-weight="bold">${title} (${unit})</text>`,
     ...rows,
