@@ -4,7 +4,7 @@
  *   idle ──flushed bytes over the trigger──▶ sweep ──▶ idle
  *     └──a unit wastes its pages──▶ rewrite, a step's worth ──▶ idle          any ──close──▶ stopped at a unit
  *
- * I1  One activity at a time, in turns of about 0.2 ms of its own work; between turns everything else is served.
+ * I1  One activity at a time, in turns of a few slices' work (COMPACTION_SLICE_RECORDS); between turns everything else is served.
  * I2  Level 0 is bounded: a sweep begins when flushes have brought more than the trigger (a quarter of what is there, between
  *     four generations of the write buffer and `levelZeroBytesMax`), and writers are held back at PRESSURE_TRIGGERS times that.
  * I3  A block that is missing or damaged is noted as damage, and the units that it held wait for a repair: what can be read of them

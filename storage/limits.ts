@@ -245,7 +245,7 @@ export const COMPACTION_SLICE_BYTES: number = 8 * 1024;
 export const COMPACTION_MOVES_MAX = 16_384;
 /** What is gathered of a unit at once: a rewrite of more goes by ranges of digests. */
 export const COMPACTION_GATHER_BYTES: number = 16 * 1024 * 1024;
-/** Source blocks fetched ahead of each run: two turns' worth. */
+/** Source blocks that a run may read before it asks again: looked for together when they must be fetched. */
 export const COMPACTION_AHEAD_BLOCKS = 16;
 /** So many slow reads between two fetches turn a sweep to having its blocks fetched, for so many fetches (sweep-pace.ts). */
 export const SWEEP_SLOW_READS = 2;
